@@ -1,0 +1,9 @@
+//! Streaming speech recognition: the [`Recognizer`] trait and its providers.
+#![forbid(unsafe_code)]
+
+pub mod recognizer;
+
+pub use recognizer::{
+    Hint, Recognizer, RecognizerError, RecognizerEvent, RecognizerStream, Stability, StreamConfig,
+    Transcript, Word,
+};

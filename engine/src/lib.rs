@@ -1,0 +1,5 @@
+//! Causerie: a self-hosted, real-time voice engine.
+#![forbid(unsafe_code)]
+
+pub mod llm;
+pub mod transport;

@@ -1,0 +1,98 @@
+//! The plug point for carriers.
+//!
+//! A transport belongs to one call and is owned by its task. It hides the carrier's framing and
+//! its playout: the session queues a reply's samples, holds, resumes or stops, and is told where
+//! the playhead stands. Positions are samples at [`MediaTransport::rate`]; those of the caller's
+//! audio count from the stream's beginning on the carrier's timestamps, those of a reply from its
+//! first sample. `now` is the call's clock.
+
+use std::ops::Range;
+use std::task::{Context, Poll};
+
+use codecs::SampleRate;
+use turntaking::input::TurnId;
+use turntaking::time::Instant;
+
+/// One call's media leg.
+pub trait MediaTransport: Send {
+    /// The rate of both directions, in Hz.
+    fn rate(&self) -> SampleRate;
+
+    /// The next event of the leg, if there is one. [`TransportEvent::Audio`] leaves its samples
+    /// in `audio` (which is emptied first). Also sends what is due: call it whenever the task
+    /// wakes.
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        audio: &mut Vec<i16>,
+    ) -> Poll<TransportEvent>;
+
+    /// Appends samples to the reply `turn`. A new turn replaces one that was stopped or finished.
+    fn queue(&mut self, turn: TurnId, samples: &[i16]);
+
+    /// No more samples will come for `turn`.
+    fn finish(&mut self, turn: TurnId);
+
+    /// Clears what the carrier has not played and keeps it. Returns the reply in progress and its
+    /// playhead, or `None` where nothing was playing.
+    fn hold(&mut self, now: Instant) -> Option<(TurnId, u64)>;
+
+    /// Plays the held reply on from sample `from`.
+    fn resume(&mut self, now: Instant, from: u64);
+
+    /// Clears what the carrier has not played and forgets it. Returns the reply in progress and
+    /// its playhead, or `None` where nothing was playing.
+    fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)>;
+
+    /// Appends the samples of `range` of the reply in progress to `out`: those that
+    /// [`TransportEvent::Played`] has just reported are still there.
+    fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>);
+
+    /// Closes the leg from our side, once what was queued was sent. Poll until
+    /// [`TransportEvent::Ended`].
+    fn close(&mut self, now: Instant);
+}
+
+/// What happens on a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// Caller audio; the samples are in the caller's buffer.
+    Audio {
+        /// Position of the first sample on the carrier's timestamps. A jump is a gap.
+        at: u64,
+    },
+    /// A key of the caller's keypad.
+    Digit(char),
+    /// The playhead of the reply moved.
+    Played {
+        /// The reply.
+        turn: TurnId,
+        /// One past the last sample heard.
+        until: u64,
+        /// The carrier said so; otherwise it is an estimate.
+        acknowledged: bool,
+    },
+    /// The leg is over. Reported once, and last.
+    Ended(LegEnd),
+}
+
+/// How a leg ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LegEnd {
+    /// The carrier said the call is over.
+    Stopped,
+    /// The peer closed the socket.
+    PeerClosed,
+    /// The socket vanished without a close.
+    Disconnected,
+    /// Nothing came for too long.
+    Silent,
+    /// The peer stopped reading.
+    Stalled,
+    /// The peer broke the protocol.
+    ProtocolError,
+    /// We closed it.
+    Closed,
+}

@@ -1,0 +1,74 @@
+//! How a call's turns are taken: Vapi's plans (names and meanings of `startSpeakingPlan` and
+//! `stopSpeakingPlan`), with our defaults where the assistant says nothing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Who speaks first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirstMessageMode {
+    /// The assistant says `first_message`.
+    #[default]
+    AssistantSpeaksFirst,
+    /// The model writes the greeting.
+    AssistantSpeaksFirstWithModelGeneratedMessage,
+    /// The caller speaks first.
+    AssistantWaitsForUser,
+}
+
+/// When the assistant may start to speak.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartSpeakingPlan {
+    /// Least silence before audio is played, counted from the end of speech. Ours: 0.
+    pub wait: Duration,
+    /// Smart endpointing: silence, turn model, transcript shape. `None`: off.
+    pub smart_endpointing: bool,
+    /// Silence that ends a turn whose transcript ends in punctuation. Vapi: 0.1 s.
+    pub on_punctuation: Duration,
+    /// Silence that ends a turn whose transcript does not. Vapi: 1.5 s.
+    pub on_no_punctuation: Duration,
+    /// Silence that ends a turn whose transcript ends in a number. Vapi: 0.5 s.
+    pub on_number: Duration,
+}
+
+/// When the caller takes the floor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StopSpeakingPlan {
+    /// Words needed to interrupt; 0: `voice` decides. Vapi: 0.
+    pub num_words: u32,
+    /// Voiced time needed to interrupt, where `num_words` is 0. Vapi: 0.2 s.
+    pub voice: Duration,
+    /// Silence after an interruption before the assistant may speak again. Vapi: 1 s.
+    pub backoff: Duration,
+    /// Never interrupt (compared without case and punctuation).
+    pub acknowledgement_phrases: Vec<String>,
+    /// Always interrupt.
+    pub interruption_phrases: Vec<String>,
+}
+
+/// Everything the Floor decides by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The greeting; empty: none.
+    pub first_message: String,
+    /// Who speaks first.
+    pub first_message_mode: FirstMessageMode,
+    /// The caller may interrupt the greeting.
+    pub first_message_interruptions: bool,
+    /// When the assistant may start to speak.
+    pub start_speaking: StartSpeakingPlan,
+    /// When the caller takes the floor.
+    pub stop_speaking: StopSpeakingPlan,
+    /// The reply is prepared before the end of turn is certain.
+    pub speculation: bool,
+    /// Silence of both that ends the call.
+    pub silence_timeout: Duration,
+    /// The longest a call may last.
+    pub max_duration: Duration,
+    /// Said by the assistant, they end the call (substring, without case).
+    pub end_call_phrases: Vec<String>,
+    /// Said before the call is ended by the assistant or a timer; empty: nothing.
+    pub end_call_message: String,
+}
