@@ -6,7 +6,7 @@
 //! true frequency to a few Hz, which a window this short cannot by energy alone. That, and the
 //! demand that the pair be nearly all there is, keeps speech from being taken for a digit.
 
-use std::f32::consts::{PI, TAU};
+use std::f32::consts::TAU;
 use std::time::Duration;
 
 use crate::SampleRate;
@@ -45,17 +45,17 @@ pub fn tone(rate: SampleRate, digit: char, length: Duration) -> Option<Tone> {
 const HOP: usize = 34;
 /// Thirds in a window.
 const SPAN: usize = 3;
-/// Windows in a row that make a digit. At least 6 lie within a tone of 40 ms; at most 5 find as
+/// Windows in a row that make a digit. At least 6 lie within a tone of 40 ms; at most 4 find as
 /// much of a tone of 23 ms as [`PURITY`] asks for.
 const HITS: u32 = 6;
-/// Windows in a row without the digit that end it: an interruption of 10 ms spoils at most 4, a
-/// pause of 40 ms at least 10.
+/// Windows in a row without the digit that end it: an interruption of 10 ms spoils at most 5, a
+/// pause of 40 ms at least 11.
 const MISSES: u32 = 7;
 /// Least level of each tone of a pair: -33 dBFS, 30 dB below the overload of G.711.
 const MIN_LEVEL: f32 = 32_768.0 * 0.022_4;
-/// Share of the window's energy that the pair must have. A tone 1.8 % off, which must be taken,
-/// loses a fifth to the window; noise 15 dB below takes 3 %.
-const PURITY: f32 = 0.72;
+/// Share of the window's energy that the pair must have: noise may be 7 dB below. Speech comes
+/// this near to a pair of tones for a window or two, not for six in a row.
+const PURITY: f32 = 0.88;
 /// Most difference of the two tones' power: 8 dB either way (AT&T: high up to 4 dB above and 8 dB
 /// below the low; others more).
 const TWIST: f32 = 6.31;
@@ -227,7 +227,8 @@ impl DtmfDetector {
         }
         let low = strongest(&power[0..4])?;
         let high = 4 + strongest(&power[4..8])?;
-        let (low_power, high_power) = (power[low], power[high]);
+        let low_power = power[low] / self.scalloping(&window, low)?;
+        let high_power = power[high] / self.scalloping(&window, high)?;
 
         let least = MIN_LEVEL * MIN_LEVEL / 2.0;
         let loud = low_power >= least && high_power >= least;
@@ -235,12 +236,12 @@ impl DtmfDetector {
         let total: f32 = self.thirds.iter().map(|(_, energy)| energy).sum::<f32>() / SAMPLES;
         let pure = low_power + high_power >= PURITY * total;
         let plain = power[high + 4] <= HARMONIC * high_power;
-        let on_pitch = self.on_pitch(&window, low) && self.on_pitch(&window, high);
-        (loud && twist && pure && plain && on_pitch).then(|| KEYPAD[low][high - 4])
+        (loud && twist && pure && plain).then(|| KEYPAD[low][high - 4])
     }
 
-    /// Whether the phase has advanced since the window before as the nominal frequency's would.
-    fn on_pitch(&self, window: &[Lanes; 2], lane: usize) -> bool {
+    /// The share of a tone's power that its lane finds, at the frequency by which its phase has
+    /// advanced since the window before; `None` where that frequency is too far from the lane's.
+    fn scalloping(&self, window: &[Lanes; 2], lane: usize) -> Option<f32> {
         let hz = if lane < 4 { LOW[lane] } else { HIGH[lane - 4] };
         let (cos, sin) = (self.hop_turn[0][lane], self.hop_turn[1][lane]);
         let (re, im) = (self.previous[0][lane], self.previous[1][lane]);
@@ -249,8 +250,14 @@ impl DtmfDetector {
             window[0][lane] * expected.0 + window[1][lane] * expected.1,
             window[1][lane] * expected.0 - window[0][lane] * expected.1,
         );
-        let radians = advance.1.atan2(advance.0);
-        radians.abs() <= DEVIATION * hz * HOP as f32 / 8_000.0 * 2.0 * PI
+        let radians_per_sample = advance.1.atan2(advance.0) / HOP as f32;
+        if radians_per_sample.abs() > DEVIATION * hz * TAU / 8_000.0 {
+            return None;
+        }
+        // The rectangular window's response: sinc squared. At most 0.52 of a bin off, so never 0.
+        let half_turn = radians_per_sample * (HOP * SPAN) as f32 / 2.0;
+        let sinc = if half_turn.abs() < 1e-3 { 1.0 } else { half_turn.sin() / half_turn };
+        Some(sinc * sinc)
     }
 
     fn advance(&mut self, found: Option<char>, event: &mut impl FnMut(DtmfEvent)) {
