@@ -124,6 +124,14 @@ pub enum RecognizerError {
         /// The tag that was asked for.
         language: String,
     },
+    /// The provider cannot take audio at this rate; choose a standard one.
+    #[error("transcriber {provider}: {reason}")]
+    Rate {
+        /// Who.
+        provider: &'static str,
+        /// Which rate, and what would do.
+        reason: String,
+    },
     /// The model files are missing or unusable.
     #[error("transcriber {provider}: {reason}")]
     Model {
