@@ -1,0 +1,5 @@
+//! Configuration.
+
+mod spelling;
+
+pub use spelling::nearest;
