@@ -13,6 +13,10 @@ async fn main() -> ExitCode {
         Command::Models(args) => {
             cli::models::run(args.command, &Library::new("models")).await.expect("stdout")
         }
+        Command::Config => {
+            print!("{}", engine::config::annotated());
+            ExitCode::SUCCESS
+        }
         _ => ExitCode::FAILURE,
     }
 }

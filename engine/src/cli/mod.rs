@@ -38,6 +38,9 @@ pub enum Command {
     /// Play a WAV into a running server as Twilio would, and print the turns
     Call(CallArgs),
 
+    /// Print every configuration key with its meaning and its default, as TOML
+    Config,
+
     /// List, fetch and check the models
     Models(ModelsArgs),
 
@@ -57,7 +60,7 @@ pub struct ServeArgs {
 
     /// Where recordings and journals go [default: data]
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub data_dir: Option<String>,
 }
 
 /// `causerie demo`
@@ -142,7 +145,7 @@ pub struct ReplayArgs {
 
     /// Where recordings and journals are [default: data]
     #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub data_dir: Option<String>,
 }
 
 #[cfg(test)]
