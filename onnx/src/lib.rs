@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
 use ort::session::Session;
@@ -43,13 +44,28 @@ pub struct Runtime {
     environment: Environment,
 }
 
+/// A process has one ONNX Runtime and one environment of it; `ort` refuses a second.
+static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
+
 impl Runtime {
-    /// Loads ONNX Runtime from `library` (see [`DEFAULT_LIBRARY`]).
+    /// Loads ONNX Runtime from `library` (see [`DEFAULT_LIBRARY`]). Once it is loaded, the process
+    /// keeps it: every later call gives the same one, whatever `library` it names. A failed load
+    /// may be tried again with another path. For set-up only: it locks.
     ///
     /// # Errors
     ///
     /// [`Error::Library`] where the library cannot be loaded.
     pub fn load(library: &Path) -> Result<Self, Error> {
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*loaded {
+            return Ok(runtime.clone());
+        }
+        let runtime = Self::open(library)?;
+        *loaded = Some(runtime.clone());
+        Ok(runtime)
+    }
+
+    fn open(library: &Path) -> Result<Self, Error> {
         let failed = |reason: String| Error::Library { path: library.to_owned(), reason };
         let environment = ort::init_from(library)
             .map_err(|error| failed(error.to_string()))?

@@ -1,0 +1,473 @@
+//! Silero for all calls: one inference thread that batches their windows.
+//!
+//! ```text
+//! call's task                                  inference thread "vad"
+//! push ─▶ window ─▶ ring of 16 windows ──────▶ energy gate ─▶ batch ─▶ model
+//! poll ◀──────────── ring of scores ◀──────────────────────────────────┘ wakes the task
+//! ```
+//!
+//! Nothing on the way locks. A task enters the kernel to wake the thread only while it sleeps for
+//! want of work ([`Bell`]); with many calls the thread keeps time by itself and is never woken.
+//!
+//! A call is never left deaf: a window whose inference failed, and every window after the thread is
+//! gone, is scored by its level instead ([`EnergyScorer`]), with an error in the log.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Instant;
+
+use atomic_waker::AtomicWaker;
+use codecs::SampleRate;
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use crate::detector::{Score, Vad, VadStream};
+use crate::energy::{Admission, EnergyGate, EnergyScorer, Unread, level_dbfs};
+use crate::error::LoadError;
+use crate::schedule::{Schedule, ScheduleSettings, Step};
+use crate::silero::{Band, Memory, Silero};
+use crate::window::{MAX_WINDOW, Windower};
+
+const THREAD: &str = "vad";
+
+/// How [`SileroVad`] works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SileroSettings {
+    /// When the thread runs, and how many windows at a time.
+    pub schedule: ScheduleSettings,
+    /// Windows of one call that may wait. When the ring is full the newest window is dropped and
+    /// counted in [`Counters::lost`]. Default 16 (512 ms): the thread works through a backlog fifty
+    /// times faster than it grows, so a full ring means that it stands still.
+    pub backlog: usize,
+    /// Calls that may be opened while the thread is busy with one batch. Default 1024.
+    pub opening: usize,
+}
+
+impl Default for SileroSettings {
+    fn default() -> Self {
+        Self { schedule: ScheduleSettings::default(), backlog: 16, opening: 1024 }
+    }
+}
+
+/// What the inference thread has done since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Windows the model scored.
+    pub scored: u64,
+    /// Windows of silence that the energy gate kept from the model.
+    pub skipped: u64,
+    /// Windows whose inference failed; they were scored by their level.
+    pub failed: u64,
+    /// Windows dropped because a call's ring was full.
+    pub lost: u64,
+    /// Runs of the model; `scored / batches` is the mean batch.
+    pub batches: u64,
+}
+
+/// The Silero model, shared by all calls. Dropping it stops the thread; streams that live on score
+/// by level.
+#[derive(Debug)]
+pub struct SileroVad {
+    settings: SileroSettings,
+    /// `Some` until dropped.
+    opening: Option<SyncSender<Box<Slot>>>,
+    bell: Bell,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SileroVad {
+    /// Loads the model and starts its thread.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] where the model cannot be loaded or the thread not started.
+    pub fn start(
+        runtime: &onnx::Runtime,
+        model: &Path,
+        settings: SileroSettings,
+    ) -> Result<Self, LoadError> {
+        let silero = Silero::load(runtime, model, settings.schedule.max_batch)?;
+        let (opening, opened) = sync_channel(settings.opening.max(1));
+        let shared = Arc::new(Shared::default());
+        let worker = Worker {
+            silero,
+            schedule: Schedule::new(settings.schedule),
+            opened,
+            shared: Arc::clone(&shared),
+            lanes: [Lane::new(Band::Narrow), Lane::new(Band::Wide)],
+        };
+        let thread = thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || worker.run())
+            .map_err(|source| LoadError::Thread { name: THREAD, source })?;
+        let bell = Bell { thread: thread.thread().clone(), shared };
+        Ok(Self { settings, opening: Some(opening), bell, thread: Some(thread) })
+    }
+
+    /// What the thread has done so far.
+    pub fn counters(&self) -> Counters {
+        let counted = &self.bell.shared.counted;
+        Counters {
+            scored: counted.scored.load(Ordering::Relaxed),
+            skipped: counted.skipped.load(Ordering::Relaxed),
+            failed: counted.failed.load(Ordering::Relaxed),
+            lost: counted.lost.load(Ordering::Relaxed),
+            batches: counted.batches.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Vad for SileroVad {
+    fn open(&self, rate: SampleRate) -> Option<Box<dyn VadStream>> {
+        let (band, windower) = (Band::of(rate)?, Windower::new(rate)?);
+        let (windows, pending) = RingBuffer::new(self.settings.backlog.max(1));
+        let (scored, scores) = RingBuffer::new(self.settings.backlog.max(1));
+        let waker = Arc::new(AtomicWaker::new());
+        let slot = Box::new(Slot {
+            band,
+            memory: Memory::default(),
+            gate: EnergyGate::default(),
+            pending,
+            scored,
+            hangup: Hangup(Arc::clone(&waker)),
+        });
+        if self.opening.as_ref()?.try_send(slot).is_err() {
+            // The stream opens all the same: its rings are closed, so it scores by level.
+            tracing::error!("the VAD thread takes no more calls; this one is scored by its level");
+        }
+        self.bell.ring();
+        Some(Box::new(SileroStream {
+            windower,
+            scorer: EnergyScorer::default(),
+            windows,
+            scores,
+            waker,
+            bell: self.bell.clone(),
+            fallback: None,
+        }))
+    }
+}
+
+impl Drop for SileroVad {
+    fn drop(&mut self) {
+        self.opening = None;
+        self.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been logged, and its streams score by level.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A window on its way to the model.
+#[derive(Clone, Copy)]
+struct Window {
+    end: u64,
+    level_dbfs: f32,
+    /// What its level alone says.
+    by_level: f32,
+    samples: [i16; MAX_WINDOW],
+}
+
+struct SileroStream {
+    windower: Windower,
+    scorer: EnergyScorer,
+    windows: Producer<Window>,
+    scores: Consumer<Score>,
+    waker: Arc<AtomicWaker>,
+    bell: Bell,
+    /// `Some` once the thread is gone.
+    fallback: Option<Unread>,
+}
+
+impl VadStream for SileroStream {
+    fn push(&mut self, samples: &[i16]) {
+        let Self { windower, scorer, windows, bell, fallback, .. } = self;
+        let mut sent = false;
+        windower.push(samples, |window, end| {
+            let level_dbfs = level_dbfs(window);
+            let by_level = scorer.score(level_dbfs);
+            if let Some(unread) = fallback {
+                unread.push(Score { end, probability: by_level });
+                return;
+            }
+            let mut samples = [0; MAX_WINDOW];
+            samples[..window.len()].copy_from_slice(window);
+            if windows.push(Window { end, level_dbfs, by_level, samples }).is_err() {
+                bell.shared.counted.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            sent = true;
+        });
+        if sent {
+            self.bell.ring_if_asked();
+        }
+    }
+
+    fn poll_score(&mut self, cx: &mut Context<'_>) -> Poll<Score> {
+        if let Some(unread) = &mut self.fallback {
+            return unread.poll(cx);
+        }
+        if let Ok(score) = self.scores.pop() {
+            return Poll::Ready(score);
+        }
+        self.waker.register(cx.waker());
+        // Read before the ring, so that no score of the thread's last moments is missed.
+        let gone = self.scores.is_abandoned();
+        if let Ok(score) = self.scores.pop() {
+            return Poll::Ready(score);
+        }
+        if gone {
+            tracing::error!("the VAD thread is gone; this call is scored by its level");
+            self.fallback = Some(Unread::default());
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for SileroStream {
+    fn drop(&mut self) {
+        // Lets the thread free the slot now and not at the next window.
+        self.bell.ring();
+    }
+}
+
+/// How streams wake the thread.
+#[derive(Clone, Debug)]
+struct Bell {
+    thread: Thread,
+    shared: Arc<Shared>,
+}
+
+impl Bell {
+    /// Wakes the thread, whatever it waits for.
+    fn ring(&self) {
+        self.thread.unpark();
+    }
+
+    /// Wakes the thread if it sleeps for want of work. The fence pairs with [`Worker::sleep`]'s:
+    /// of "I pushed" and "I am going to sleep" one side sees the other's.
+    fn ring_if_asked(&self) {
+        fence(Ordering::SeqCst);
+        let asleep = &self.shared.asleep;
+        if asleep.load(Ordering::Relaxed) && asleep.swap(false, Ordering::Relaxed) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// What the thread and its streams share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The thread sleeps, or is about to, until a stream has a window.
+    asleep: AtomicBool,
+    counted: Counted,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    scored: AtomicU64,
+    skipped: AtomicU64,
+    failed: AtomicU64,
+    lost: AtomicU64,
+    batches: AtomicU64,
+}
+
+/// The thread's end of one stream. It is made new for every stream, so no call can hear with
+/// another's memory.
+struct Slot {
+    band: Band,
+    memory: Memory,
+    gate: EnergyGate,
+    pending: Consumer<Window>,
+    scored: Producer<Score>,
+    /// Dropped last (fields drop in order): the task it wakes finds the rings closed.
+    hangup: Hangup,
+}
+
+/// Wakes the call's task when the thread lets go of its slot.
+struct Hangup(Arc<AtomicWaker>);
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").field("band", &self.band).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// Whether a window is whole and there is room for its score. A task that does not read its
+    /// scores so holds up its own windows, and loses them in [`SileroStream::push`].
+    fn is_ready(&self) -> bool {
+        !self.pending.is_empty() && !self.scored.is_full()
+    }
+
+    /// Answers the oldest pending window.
+    fn answer(&mut self, probability: f32) {
+        if let Ok(window) = self.pending.pop() {
+            // There was room, and only this thread fills the ring.
+            let _ = self.scored.push(Score { end: window.end, probability });
+            self.hangup.0.wake();
+        }
+    }
+}
+
+/// The streams of one band; those whose windows go into the next batches.
+struct Lane {
+    band: Band,
+    slots: Vec<Box<Slot>>,
+    /// Indices of slots, and whether the window is only heard to forget.
+    ready: Vec<(usize, Admission)>,
+}
+
+impl Lane {
+    const fn new(band: Band) -> Self {
+        Self { band, slots: Vec::new(), ready: Vec::new() }
+    }
+
+    /// Gathers one window of every stream that has one, and answers those the model need not hear.
+    fn gather(&mut self, counted: &Counted) -> bool {
+        self.ready.clear();
+        let mut any = false;
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if !slot.is_ready() {
+                continue;
+            }
+            let Ok(window) = slot.pending.peek() else { continue };
+            any = true;
+            match slot.gate.admit(window.level_dbfs) {
+                Admission::Skip => {
+                    slot.memory.skip(self.band, &window.samples[..self.band.window()]);
+                    counted.skipped.fetch_add(1, Ordering::Relaxed);
+                    slot.answer(0.0);
+                }
+                admission => self.ready.push((index, admission)),
+            }
+        }
+        any
+    }
+
+    /// Scores what was gathered.
+    fn score(&mut self, silero: &mut Silero, schedule: &Schedule, counted: &Counted) {
+        let Self { band, slots, ready } = self;
+        let mut rest = ready.as_slice();
+        for size in schedule.batches(rest.len()) {
+            let (rows, later) = rest.split_at(size);
+            rest = later;
+            let mut batch = silero.batch(*band, size);
+            for (row, &(index, _)) in rows.iter().enumerate() {
+                let slot = &slots[index];
+                if let Ok(window) = slot.pending.peek() {
+                    batch.load(row, &slot.memory, &window.samples[..band.window()]);
+                }
+            }
+            let outcome = batch.run();
+            counted.batches.fetch_add(1, Ordering::Relaxed);
+            let counter = if outcome.is_ok() { &counted.scored } else { &counted.failed };
+            let before = counter.fetch_add(size as u64, Ordering::Relaxed);
+            if let Err(error) = &outcome
+                && (before == 0 || before.ilog2() != (before + size as u64).ilog2())
+            {
+                // At 1, 2, 4, ... failures: an error in every batch must not fill the disk.
+                let failed = before + size as u64;
+                tracing::error!(%error, failed, "VAD inference failed; scored by level");
+            }
+            for (row, &(index, admission)) in rows.iter().enumerate() {
+                let slot = &mut slots[index];
+                let probability = if outcome.is_ok() {
+                    batch.store(row, &mut slot.memory)
+                } else {
+                    slot.memory = Memory::default();
+                    slot.pending.peek().map_or(0.0, |window| window.by_level)
+                };
+                slot.answer(if admission == Admission::Settle { 0.0 } else { probability });
+            }
+        }
+    }
+}
+
+/// The inference thread.
+struct Worker {
+    silero: Silero,
+    schedule: Schedule,
+    opened: Receiver<Box<Slot>>,
+    shared: Arc<Shared>,
+    lanes: [Lane; 2],
+}
+
+impl Worker {
+    fn run(mut self) {
+        while self.admit() {
+            self.retire();
+            match self.schedule.next(Instant::now(), self.streams(), self.is_ready()) {
+                Step::Run => self.score(),
+                Step::AwaitWork => self.sleep(),
+                Step::SleepUntil(then) => {
+                    thread::park_timeout(then.saturating_duration_since(Instant::now()));
+                }
+            }
+        }
+    }
+
+    /// Takes in the streams that were opened; false once there will be no more.
+    fn admit(&mut self) -> bool {
+        loop {
+            match self.opened.try_recv() {
+                Ok(slot) => {
+                    let lane = match slot.band {
+                        Band::Narrow => &mut self.lanes[0],
+                        Band::Wide => &mut self.lanes[1],
+                    };
+                    lane.slots.push(slot);
+                    lane.ready.reserve(lane.slots.len());
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Lets go of the streams that were dropped.
+    fn retire(&mut self) {
+        for lane in &mut self.lanes {
+            lane.slots.retain(|slot| !slot.pending.is_abandoned());
+        }
+    }
+
+    fn streams(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.slots.len()).sum()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.lanes.iter().flat_map(|lane| &lane.slots).any(|slot| slot.is_ready())
+    }
+
+    /// Scores everything there is, one window of each stream at a time.
+    fn score(&mut self) {
+        let counted = &self.shared.counted;
+        for lane in &mut self.lanes {
+            while lane.gather(counted) {
+                lane.score(&mut self.silero, &self.schedule, counted);
+            }
+        }
+    }
+
+    /// Sleeps until rung for. An opening, a closing and the end ring in any case, and a ring before
+    /// the sleep ends it at once.
+    fn sleep(&self) {
+        self.shared.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !self.is_ready() {
+            thread::park();
+        }
+        self.shared.asleep.store(false, Ordering::Relaxed);
+    }
+}
