@@ -13,13 +13,17 @@
 #![forbid(unsafe_code)]
 
 pub mod batcher;
+mod bell;
 pub mod detector;
 pub mod energy;
 pub mod error;
 pub mod gate;
+pub mod mel;
 pub mod schedule;
 pub mod scripted;
 pub mod silero;
+pub mod smart_turn;
+pub mod turn;
 pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
@@ -28,3 +32,5 @@ pub use energy::EnergyVad;
 pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};
 pub use scripted::ScriptedVad;
+pub use smart_turn::TurnModel;
+pub use turn::{TurnCounters, TurnSettings, TurnStream, TurnWorker};
