@@ -14,6 +14,8 @@ use super::{JOURNAL_FILE, RECORDING_FILE, Report, lines};
 const CHECKPOINT: Duration = Duration::from_secs(1);
 /// Most frames a WAV file can hold: its lengths are 32-bit counts of bytes.
 const MAX_FRAMES: u64 = (u32::MAX as u64 - 64) / 4;
+/// Frames handed to the file at once.
+const BLOCK_FRAMES: usize = 1_024;
 
 /// One call's files and the rings they are fed from. `W` is a buffered file.
 pub(super) struct CallWriter<W: Write + Seek> {
@@ -88,6 +90,14 @@ impl<W: Write + Seek> CallWriter<W> {
             && let Err(error) = file.write_all(marker.as_bytes()).and_then(|()| file.flush())
         {
             self.fail(JOURNAL_FILE, error);
+        }
+        if self.report.dropped_samples > 0 || self.report.lost_lines > 0 {
+            tracing::warn!(
+                call_id = self.call_id,
+                dropped_samples = self.report.dropped_samples,
+                lost_lines = self.report.lost_lines,
+                "the disk was too slow: parts of the call were not kept"
+            );
         }
         self.reader.shared.complete(self.report.clone());
     }
@@ -175,7 +185,9 @@ impl<W: Write + Seek> AudioFile<W> {
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
-        let file = hound::WavWriter::new(file, spec).map_err(from_hound)?;
+        let mut file = hound::WavWriter::new(file, spec).map_err(from_hound)?;
+        // A process that dies within the first second leaves a valid file as well.
+        file.flush().map_err(from_hound)?;
         Ok(Self { timeline: Timeline::new(rate), file })
     }
 
@@ -216,13 +228,18 @@ fn append<W: Write + Seek>(
             Err(io::Error::new(io::ErrorKind::FileTooLarge, "a WAV file holds at most 4 GiB"));
         return;
     }
-    // At most the timeline's window, so the count fits.
-    let mut samples = file.get_i16_writer(2 * frames.len() as u32);
-    for &[caller, agent] in frames {
-        samples.write_sample(caller);
-        samples.write_sample(agent);
+    // In small blocks: hound keeps a buffer of the largest.
+    for block in frames.chunks(BLOCK_FRAMES) {
+        let mut samples = file.get_i16_writer(2 * block.len() as u32);
+        for &[caller, agent] in block {
+            samples.write_sample(caller);
+            samples.write_sample(agent);
+        }
+        if let Err(error) = samples.flush() {
+            *result = Err(from_hound(error));
+            return;
+        }
     }
-    *result = samples.flush().map_err(from_hound);
 }
 
 fn from_hound(error: hound::Error) -> io::Error {
@@ -310,6 +327,7 @@ mod tests {
     fn the_file_can_be_read_after_each_checkpoint() {
         let (audio, journal) = (Disk::with_room(usize::MAX), Disk::with_room(usize::MAX));
         let (mut tap, mut writer) = start(&audio, &journal);
+        assert_eq!(audio.wav().samples, [], "a valid file from the beginning");
         for second in 0..5 {
             speak(&mut tap, second * 50, 20);
             assert!(!writer.service(Duration::from_millis(second * 1_000 + 400)));
