@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use codecs::SampleRate;
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
                 call.pushed += 160;
             }
-            while let Poll::Ready(_) = call.stream.poll_score(&mut cx) {
+            while call.stream.poll_score(&mut cx).is_ready() {
                 if let Some(since) = call.waiting.pop_front() {
                     times.push(since.elapsed());
                 }

@@ -567,17 +567,17 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_wanted_any_more_is_not_given() {
-        let (now, mut cx) = (Instant::now(), Context::from_waker(Waker::noop()));
+        let (now, cx) = (Instant::now(), Context::from_waker(Waker::noop()));
         let (mut stream, mut slot) = stream();
         stream.ask(1, now);
         let answer = |number, pause| Answer { number, pause, probability: 0.5 };
         slot.answering.push(answer(1, 1)).expect("room");
         stream.ask(2, now);
         slot.answering.push(answer(2, 2)).expect("room");
-        assert_eq!(stream.poll_score(&mut cx), Poll::Ready((2, 0.5)));
+        assert_eq!(stream.poll_score(&cx), Poll::Ready((2, 0.5)));
         slot.answering.push(answer(2, 2)).expect("room");
         stream.withdraw();
-        assert!(stream.poll_score(&mut cx).is_pending());
+        assert!(stream.poll_score(&cx).is_pending());
     }
 
     #[test]
