@@ -1,6 +1,8 @@
 //! Streaming speech recognition: the [`Recognizer`] trait and its providers.
 #![forbid(unsafe_code)]
 
+mod history;
+mod link;
 pub mod moonshine;
 pub mod recognizer;
 mod schedule;

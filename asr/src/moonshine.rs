@@ -68,13 +68,7 @@ impl Moonshine {
 
 impl Recognizer for Moonshine {
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
-        let primary = config.language.split(['-', '_']).next().unwrap_or_default();
-        if !primary.eq_ignore_ascii_case("en") {
-            return Err(RecognizerError::Language {
-                provider: PROVIDER,
-                language: config.language.clone(),
-            });
-        }
+        config.expect_language(PROVIDER, &["en"])?;
         // The filter is made by the decode thread; here only to learn whether it can be.
         if let Err(error) = Resampler::new(config.rate, MODEL_RATE) {
             return Err(RecognizerError::Rate { provider: PROVIDER, reason: error.to_string() });
@@ -186,6 +180,7 @@ impl RecognizerStream for Stream {
         match hint {
             Hint::SpeechStarted { at } => {
                 self.utterance.begin(at);
+                self.line.count_lost(self.utterance.take_lost());
                 self.schedule.speech_started(self.utterance.len() as u64);
             }
             Hint::Pause { at } => {

@@ -86,7 +86,7 @@ impl Scripted {
         Self { delay, ..self }
     }
 
-    /// Refuses any language but these BCP 47 tags.
+    /// Refuses any language but those of these BCP 47 tags.
     #[must_use]
     pub fn with_languages<'a>(self, tags: impl IntoIterator<Item = &'a str>) -> Self {
         Self { languages: Some(tags.into_iter().map(str::to_owned).collect()), ..self }
@@ -95,13 +95,8 @@ impl Scripted {
 
 impl Recognizer for Scripted {
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
-        if let Some(languages) = &self.languages
-            && !languages.contains(&config.language)
-        {
-            return Err(RecognizerError::Language {
-                provider: PROVIDER,
-                language: config.language.clone(),
-            });
+        if let Some(languages) = &self.languages {
+            config.expect_language(PROVIDER, languages)?;
         }
         Ok(Box::new(Stream {
             rate: config.rate,
@@ -367,7 +362,7 @@ mod tests {
 
     #[test]
     fn languages_are_refused_by_name() {
-        let recognizer = Scripted::new([]).with_languages(["en", "en-US"]);
+        let recognizer = Scripted::new([]).with_languages(["en"]);
         let config = StreamConfig { rate: SampleRate::HZ_8000, language: "fr".to_owned() };
         let error = recognizer.open(&config).err().expect("no French");
         assert!(error.to_string().contains("language fr"));

@@ -4,21 +4,20 @@ use std::time::Duration;
 
 use codecs::SampleRate;
 
+use crate::history::History;
+
 /// Audio kept before the first voiced window, so that a soft first consonant is not lost.
-const LEAD: Duration = Duration::from_millis(200);
+pub(crate) const LEAD: Duration = Duration::from_millis(150);
 /// Audio kept after the last voiced window, for the last consonant to fade.
-const TAIL: Duration = Duration::from_millis(200);
+const TAIL: Duration = Duration::from_millis(150);
 /// How late the news of speech may come: detection, a busy detector, and the lead.
-const HISTORY: Duration = Duration::from_secs(1);
+pub(crate) const HISTORY: Duration = Duration::from_secs(1);
 
 /// One segment's speech: the voiced stretches with a little of the silence around each, joined.
 ///
 /// All memory is taken when it is made.
 pub(crate) struct Utterance {
-    /// The stream's last samples; the one numbered `n` stands at `n % history.len()`.
-    history: Box<[i16]>,
-    /// Samples pushed so far.
-    position: u64,
+    history: History,
     /// What was kept.
     speech: Vec<i16>,
     /// One past the last sample in `speech`, as a stream position.
@@ -36,8 +35,7 @@ impl Utterance {
     pub(crate) fn new(rate: SampleRate, longest: Duration) -> Self {
         let samples = |duration| rate.samples_in(duration) as usize;
         Self {
-            history: vec![0; samples(HISTORY)].into(),
-            position: 0,
+            history: History::new(samples(HISTORY)),
             speech: Vec::with_capacity(samples(longest)),
             until: 0,
             stretch: 0,
@@ -50,7 +48,7 @@ impl Utterance {
 
     /// Samples pushed so far.
     pub(crate) const fn position(&self) -> u64 {
-        self.position
+        self.history.position()
     }
 
     /// Samples kept.
@@ -63,23 +61,17 @@ impl Utterance {
         &self.speech
     }
 
-    /// Samples of speech that found no room, or were gone before anyone said that they were
-    /// speech.
-    pub(crate) const fn lost(&self) -> u64 {
-        self.lost
+    /// Takes the count of samples of speech that found no room, or were gone before anyone said
+    /// that they were speech.
+    pub(crate) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
     }
 
     /// Takes the stream's next samples, at most a history of them at once.
     pub(crate) fn push(&mut self, samples: &[i16]) {
-        let length = self.history.len();
-        debug_assert!(samples.len() <= length);
-        let start = (self.position % length as u64) as usize;
-        let (to_end, from_start) = samples.split_at(samples.len().min(length - start));
-        self.history[start..start + to_end.len()].copy_from_slice(to_end);
-        self.history[..from_start.len()].copy_from_slice(from_start);
-        self.position += samples.len() as u64;
+        self.history.push(samples);
         if self.open {
-            self.keep_until(self.position);
+            self.keep();
         }
     }
 
@@ -93,9 +85,9 @@ impl Utterance {
         let from = at.saturating_sub(self.lead);
         // Never the same sample twice; after a pause `until` is the end of what was kept.
         if from > self.until {
-            self.until = from.min(self.position);
+            self.until = from.min(self.position());
         }
-        self.keep_until(self.position);
+        self.keep();
     }
 
     /// Speech ended at `at`: drops what was kept of the silence since, up to a short tail.
@@ -114,8 +106,8 @@ impl Utterance {
     /// Where a cut does the least harm within the last `window` samples: in the middle of the
     /// quietest 40 ms. An index into [`samples`](Self::samples).
     pub(crate) fn quietest(&self, window: usize) -> usize {
-        // The lead is 200 ms.
-        let stretch = (self.lead / 5) as usize;
+        // The lead is 150 ms.
+        let stretch = (self.lead * 4 / 15) as usize;
         let start = self.speech.len().saturating_sub(window);
         let loudness = |at: &usize| -> i64 {
             self.speech[*at..*at + stretch].iter().map(|&s| i64::from(s).abs()).sum()
@@ -143,27 +135,20 @@ impl Utterance {
         self.stretch = 0;
     }
 
-    /// Copies history from `until` up to `position` into `speech`.
-    fn keep_until(&mut self, position: u64) {
-        let length = self.history.len() as u64;
-        let oldest = self.position.saturating_sub(length);
+    /// Copies the history since `until` into `speech`.
+    fn keep(&mut self) {
+        let oldest = self.history.oldest();
         if self.until < oldest {
             self.lost += oldest - self.until;
             self.until = oldest;
         }
-        while self.until < position {
-            let start = (self.until % length) as usize;
+        for piece in self.history.since(self.until) {
             let room = self.speech.capacity() - self.speech.len();
-            let end = self.history.len().min(start + (position - self.until) as usize);
-            let taken = (end - start).min(room);
-            if taken == 0 {
-                self.lost += position - self.until;
-                self.until = position;
-                return;
-            }
-            self.speech.extend_from_slice(&self.history[start..start + taken]);
-            self.until += taken as u64;
+            let kept = piece.len().min(room);
+            self.speech.extend_from_slice(&piece[..kept]);
+            self.lost += (piece.len() - kept) as u64;
         }
+        self.until = self.history.position();
     }
 }
 
@@ -201,9 +186,9 @@ mod tests {
         utterance.begin(900 * MS);
         push_until(&mut utterance, 2_000 * MS);
         utterance.end(1_500 * MS);
-        assert_eq!(range(&utterance), (700 * 8, 1_700 * 8 - 1));
+        assert_eq!(range(&utterance), (750 * 8, 1_650 * 8 - 1));
         push_until(&mut utterance, 2_400 * MS);
-        assert_eq!(range(&utterance), (700 * 8, 1_700 * 8 - 1));
+        assert_eq!(range(&utterance), (750 * 8, 1_650 * 8 - 1));
     }
 
     #[test]
@@ -216,15 +201,15 @@ mod tests {
         push_until(&mut utterance, 2_100 * MS);
         utterance.begin(2_000 * MS);
         let samples = utterance.samples();
-        let joint = 700 * 8;
-        assert_eq!(samples[joint - 1..=joint], [700 * 8 - 1, 1_800 * 8]);
+        let joint = (650 - 50) * 8;
+        assert_eq!(samples[joint - 1..=joint], [650 * 8 - 1, 1_850 * 8]);
         utterance.end(2_050 * MS);
         // A short pause: the tail and the next lead would overlap.
         push_until(&mut utterance, 2_200 * MS);
         utterance.begin(2_150 * MS);
         let samples = utterance.samples();
         assert!(samples.windows(2).all(|pair| pair[0] < pair[1]));
-        assert_eq!(range(&utterance), (0, 2_200 * 8 - 1));
+        assert_eq!(range(&utterance), (50 * 8, 2_200 * 8 - 1));
     }
 
     #[test]
@@ -237,7 +222,7 @@ mod tests {
         utterance.clear();
         utterance.begin(700 * MS);
         push_until(&mut utterance, 900 * MS);
-        assert_eq!(range(&utterance), (800 * 8, 900 * 8 - 1));
+        assert_eq!(range(&utterance), (750 * 8, 900 * 8 - 1));
     }
 
     #[test]
@@ -246,7 +231,7 @@ mod tests {
         push_until(&mut utterance, 3_000 * MS);
         utterance.begin(500 * MS);
         assert_eq!(range(&utterance), (2_000 * 8, 3_000 * 8 - 1));
-        assert_eq!(utterance.lost(), 1_700 * MS);
+        assert_eq!(utterance.take_lost(), 1_650 * MS);
     }
 
     #[test]
@@ -255,7 +240,7 @@ mod tests {
         utterance.begin(0);
         push_until(&mut utterance, 4_100 * MS);
         assert_eq!(utterance.len(), 4_000 * 8);
-        assert_eq!(utterance.lost(), 100 * MS);
+        assert_eq!(utterance.take_lost(), 100 * MS);
     }
 
     #[test]
@@ -267,7 +252,7 @@ mod tests {
         push_until(&mut utterance, 1_500 * MS);
         utterance.begin(1_400 * MS);
         utterance.end(0);
-        assert_eq!(range(&utterance), (0, 500 * 8 - 1));
+        assert_eq!(range(&utterance), (0, 450 * 8 - 1));
     }
 
     #[test]

@@ -14,11 +14,11 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle, Thread};
 
-use atomic_waker::AtomicWaker;
 use codecs::SampleRate;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::Stability;
+use crate::link::Link;
 use crate::schedule::Order;
 
 /// Most jobs of one stream that are queued, running, or done and not yet fetched.
@@ -62,6 +62,8 @@ pub struct DecodeCounts {
     pub abandoned: u64,
     /// Decodes refused because a stream's queue was full.
     pub refused: u64,
+    /// Samples of speech that were gone before anyone said that they were speech.
+    pub lost_samples: u64,
 }
 
 /// The threads.
@@ -75,6 +77,7 @@ struct Counts {
     decoded: AtomicU64,
     abandoned: AtomicU64,
     refused: AtomicU64,
+    lost_samples: AtomicU64,
 }
 
 struct Worker {
@@ -104,11 +107,7 @@ struct DeskState {
 struct LineState {
     /// Jobs below this order that are not final are not wanted.
     stale_below: AtomicU64,
-    /// The thread has ended.
-    closed: AtomicBool,
-    /// The stream has ended.
-    gone: AtomicBool,
-    waker: AtomicWaker,
+    link: Link,
 }
 
 /// A stream's end.
@@ -184,6 +183,7 @@ impl Pool {
             decoded: self.counts.decoded.load(Ordering::Relaxed),
             abandoned: self.counts.abandoned.load(Ordering::Relaxed),
             refused: self.counts.refused.load(Ordering::Relaxed),
+            lost_samples: self.counts.lost_samples.load(Ordering::Relaxed),
         }
     }
 }
@@ -267,9 +267,9 @@ impl Line {
             self.in_flight -= 1;
             return Poll::Ready(Some(job));
         }
-        self.state.waker.register(cx.waker());
+        self.state.link.register(cx.waker());
         // It may have come, or the thread gone, before the waker was there.
-        let closed = self.state.closed.load(Ordering::Acquire);
+        let closed = self.state.link.thread_is_gone();
         match self.results.pop() {
             Ok(job) => {
                 self.in_flight -= 1;
@@ -278,6 +278,11 @@ impl Line {
             Err(_) if closed => Poll::Ready(None),
             Err(_) => Poll::Pending,
         }
+    }
+
+    /// Counts samples of speech that will not be decoded.
+    pub(crate) fn count_lost(&self, samples: u64) {
+        self.desk.counts.lost_samples.fetch_add(samples, Ordering::Relaxed);
     }
 
     /// Keeps the buffers of a job for another one.
@@ -292,7 +297,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.desk.state.streams.fetch_sub(1, Ordering::Relaxed);
-        self.state.gone.store(true, Ordering::Release);
+        self.state.link.leave_stream();
         self.desk.thread.unpark();
     }
 }
@@ -300,15 +305,14 @@ impl Drop for Line {
 impl Lane {
     fn wants(&self, order: &Order) -> bool {
         let stale = order.id < self.state.stale_below.load(Ordering::Acquire);
-        let gone = self.state.gone.load(Ordering::Acquire);
-        !gone && (!stale || order.stability == Stability::Final)
+        !self.state.link.stream_is_gone() && (!stale || order.stability == Stability::Final)
     }
 
     /// Moves new jobs from the ring to `waiting`, and sends unwanted ones back. Returns whether
     /// the stream is still there; where it is not, nothing of it is left.
     fn collect(&mut self, desk: &DeskState, counts: &Counts) -> bool {
         // Asked first: once a stream is gone its last job is in the ring.
-        let gone = self.state.gone.load(Ordering::Acquire);
+        let gone = self.state.link.stream_is_gone();
         while let Ok(job) = self.jobs.pop() {
             self.waiting.push(job);
         }
@@ -336,15 +340,14 @@ impl Lane {
         // The ring holds all that a stream may have in flight; only a stream that is gone has
         // no use for its job.
         if self.results.push(job).is_ok() {
-            self.state.waker.wake();
+            self.state.link.wake();
         }
     }
 }
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        self.state.closed.store(true, Ordering::Release);
-        self.state.waker.wake();
+        self.state.link.leave_thread();
     }
 }
 
@@ -471,7 +474,10 @@ mod tests {
         bench.steps(6);
         assert_eq!(wait(&mut other).text, "2 samples");
         assert_eq!(wait(&mut one).text, "1 samples");
-        assert_eq!(bench.pool.counts(), DecodeCounts { decoded: 2, abandoned: 1, refused: 0 });
+        assert_eq!(
+            bench.pool.counts(),
+            DecodeCounts { decoded: 2, abandoned: 1, ..DecodeCounts::default() }
+        );
     }
 
     #[test]
@@ -552,7 +558,7 @@ mod tests {
         let (_, stable) = orders();
         let mut line = pool.line().expect("a thread");
         line.submit(stable, RATE, &[1], &[], "").expect("room");
-        while !line.state.closed.load(Ordering::Acquire) {
+        while !line.state.link.thread_is_gone() {
             thread::yield_now();
         }
         assert!(matches!(line.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
