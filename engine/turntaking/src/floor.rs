@@ -2,6 +2,7 @@
 
 mod closing;
 mod hearing;
+mod invariants;
 mod keypad;
 mod replying;
 mod settling;
@@ -141,6 +142,7 @@ impl Floor {
             self.counters.foreign += 1;
         }
         self.fire_due();
+        debug_assert_eq!(self.check(), Ok(()), "at {:?} after {input:?}", self.now);
     }
 
     /// What the Floor asks for next. `None`: all was said; now [`Self::poll_timeout`] holds.
@@ -329,7 +331,9 @@ impl Floor {
         if !self.connected {
             return;
         }
-        if self.has_something_to_say() {
+        if let Some(cut) = &self.cut {
+            soonest.at(cut.overdue_at(), Reason::Held);
+        } else if self.has_something_to_say() {
             soonest.at(self.backoff_until, Reason::Release);
         } else if self.toolbox.is_idle() {
             soonest.at(self.quiet_since + self.settings.silence_timeout, Reason::SilenceTimeout);

@@ -153,6 +153,9 @@ impl Ledger {
 
     /// Where the byte `at` of the text lies in the audio of `span`.
     fn position(&self, span: &Span, at: usize) -> u64 {
+        if at >= span.text.end {
+            return span.audio.end;
+        }
         let whole = weight(&self.text[span.text.clone()]);
         let before = weight(&self.text[span.text.start..at]);
         let length = span.audio.end - span.audio.start;
@@ -254,6 +257,15 @@ mod tests {
         assert_eq!(ledger.resume_point(), Offset(0));
         ledger.play(Offset(150 * MS), false);
         assert_eq!(ledger.heard(), "don't");
+    }
+
+    #[test]
+    fn marks_alone_last_as_long_as_their_span() {
+        let mut ledger = ledger("… ", &[(0..3, 100..300)]);
+        ledger.play(Offset(199 * MS), false);
+        assert_eq!(ledger.heard(), "");
+        ledger.play(Offset(200 * MS), false);
+        assert_eq!(ledger.heard(), "…");
     }
 
     #[test]

@@ -32,12 +32,12 @@ impl Floor {
         soonest.at(closing.since + CLOSING_LIMIT, Reason::ClosingLimit);
     }
 
-    /// Ends the call with a farewell, where one is set and wanted.
+    /// Ends the call with a farewell, where one is set, wanted, and can be heard.
     pub(super) fn close(&mut self, now: Instant, reason: EndReason, farewell: bool) {
         self.drop_reply(now);
         self.state = State::Closing(Closing { reason, since: now, farewell: None });
         let text = &self.settings.end_call_message;
-        if farewell && !text.trim().is_empty() {
+        if farewell && self.connected && !text.trim().is_empty() {
             let text = text.clone();
             let reply = self.say(now, Cause::Farewell, text);
             self.state = State::Closing(Closing { reason, since: now, farewell: Some(reply) });

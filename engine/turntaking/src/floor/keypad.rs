@@ -67,6 +67,7 @@ impl Floor {
         self.caller.type_in(now, format!("User's Keypad Entry: {keys}"));
         match &self.state {
             State::Settling(_) => self.reconsider(),
+            State::Listening if self.caller.voicing().is_some() => self.state = State::Hearing,
             State::Listening => self.settle(now, now),
             _ => {}
         }

@@ -420,19 +420,35 @@ impl Floor {
     }
 
     pub(super) fn on_reply_stalled(&mut self, now: Instant) {
-        let Some(reply) = self.state.reply_mut() else { return };
+        let Some(reply) = self.state.reply() else { return };
         let stage = if reply.text_done { Stage::Voice } else { Stage::Model };
-        if reply.audible {
-            // What is ready is not being played either: it never will be.
-            reply.failed = Some(stage);
-            self.failures += 1;
-            if let State::Speaking(Speaking { reply }) =
-                std::mem::replace(&mut self.state, State::Listening)
-            {
-                self.conclude(now, reply);
-            }
-        } else {
+        if !reply.audible && !reply.may_be_heard() {
             self.fail(now, stage);
+            return;
+        }
+        // What is ready is not played either: it never will be. Unheard, its turn stands, and is
+        // answered again.
+        let mut reply = match std::mem::replace(&mut self.state, State::Listening) {
+            State::Thinking(thinking) => thinking.reply,
+            State::Speaking(speaking) => speaking.reply,
+            other => {
+                self.state = other;
+                return;
+            }
+        };
+        self.failures += 1;
+        self.quiet_since = now;
+        reply.failed = Some(stage);
+        self.outputs.push_back(Output::CancelReply { turn: reply.turn });
+        if reply.audible {
+            self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
+        }
+        self.cut = Some(Cut::new(reply, now));
+        if self.caller.voicing().is_some() {
+            self.state = State::Hearing;
+        }
+        if self.failures > 1 {
+            self.end(now, EndReason::ProviderFailed(stage));
         }
     }
 

@@ -154,6 +154,9 @@ impl Floor {
             Some(cut) if cut.turn() == turn => {
                 cut.hold(at);
                 self.settle_cut(now);
+                if matches!(self.state, State::Listening) {
+                    self.take_floor(now);
+                }
             }
             _ => self.count_stray(turn),
         }
@@ -161,9 +164,12 @@ impl Floor {
 
     /// The session did not say where playback stands: the last estimate must do.
     pub(super) fn on_held_overdue(&mut self, now: Instant) {
-        if let State::Yielding(yielding) = &mut self.state {
-            yielding.held = Some(yielding.reply.ledger.playhead());
+        match &mut self.state {
+            State::Yielding(yielding) => {
+                yielding.held = Some(yielding.reply.ledger.playhead());
+                self.play_on(now);
+            }
+            _ => self.take_floor(now),
         }
-        self.play_on(now);
     }
 }
