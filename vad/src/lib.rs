@@ -24,6 +24,7 @@ pub mod scripted;
 pub mod silero;
 pub mod smart_turn;
 pub mod turn;
+pub mod turn_stream;
 pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
@@ -33,4 +34,5 @@ pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};
 pub use scripted::ScriptedVad;
 pub use smart_turn::TurnModel;
-pub use turn::{TurnCounters, TurnSettings, TurnStream, TurnWorker};
+pub use turn::{TurnCounters, TurnSettings, TurnWorker};
+pub use turn_stream::TurnStream;
