@@ -402,8 +402,11 @@ impl World {
         self.floor.handle(self.now, &input);
         let mut outputs = Vec::new();
         while let Some(output) = self.floor.poll_output() {
-            self.reference.on_output(&output);
             outputs.push(output);
+        }
+        journal::record_line(self.now, &input, &outputs, &mut self.journal);
+        for output in &outputs {
+            self.reference.on_output(output);
         }
         self.reference.check_history(self.floor.history());
         self.floor.check().expect("the Floor is sound");
@@ -411,7 +414,6 @@ impl World {
             assert!(matches!(self.floor.state(), State::Closed(_)));
             assert_eq!(self.floor.poll_timeout(), None, "after Closed, silence");
         }
-        journal::record_line(self.now, &input, &outputs, &mut self.journal);
         self.count(self.floor.state().name());
         for output in outputs {
             let name = format!("{output:?}");
@@ -592,7 +594,7 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let lines: Vec<_> = self.journal.lines().collect();
-            for line in &lines[lines.len().saturating_sub(20)..] {
+            for line in &lines[lines.len().saturating_sub(40)..] {
                 eprintln!("{line}");
             }
         }
