@@ -14,6 +14,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocketUpgrade, close_
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use codecs::SampleRate;
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite;
@@ -24,6 +25,7 @@ use super::ingress::{Ingress, IngressCounts};
 use super::message::{self, Inbound};
 use super::outbound::{FrameWriter, MarkName};
 use super::playout::{Playout, PlayoutCounts, PlayoutSettings, Transmit};
+use super::round_trip::RoundTrip;
 use crate::transport::egress_clock::Ticker;
 use crate::transport::media::{LegEnd, MediaTransport, TransportEvent};
 
@@ -39,10 +41,17 @@ const MALFORMED_LIMIT: u32 = 10;
 /// Frames without an event that one poll reads before it lets others run.
 const READS_PER_POLL: u32 = 32;
 
-/// Ticks between polls while audio goes out: 20 ms each.
+/// Ticks between polls while audio goes out and nothing else wakes the task: 20 ms.
 const TICKS_PLAYING: u32 = 1;
 
-/// Ticks between polls while nothing does, for the time limits: 200 ms.
+/// The same while the caller's frames wake it every 20 ms anyway; a third of the lead, so that
+/// frames that stay away are noticed in time: 100 ms.
+const TICKS_WOKEN: u32 = 5;
+
+/// The caller's frames come when the last is not older than this.
+const WOKEN_LATELY: Duration = Duration::from_millis(60);
+
+/// Ticks between polls while nothing is to be sent, for the time limits: 200 ms.
 const TICKS_IDLE: u32 = 10;
 
 /// How long the peer may take to answer our close.
@@ -82,7 +91,7 @@ pub struct TwilioSettings {
     pub handshake_limit: Duration,
     /// A socket on which nothing came for this long is dead.
     pub silence_limit: Duration,
-    /// A peer that took nothing for this long is dead.
+    /// A peer that took nothing, or answered no ping, for this long is dead.
     pub stall_limit: Duration,
 }
 
@@ -120,9 +129,10 @@ pub struct TwilioLeg<S> {
     writer: FrameWriter,
     ingress: Ingress,
     playout: Playout,
+    round_trip: RoundTrip,
     /// Payload of a frame, either way.
     payload: Vec<u8>,
-    /// When the last message came; `None` before the first poll.
+    /// When the last frame of text came; `None` before the first poll.
     heard: Option<Instant>,
     /// Since when the socket has taken nothing.
     blocked: Option<Instant>,
@@ -161,6 +171,7 @@ impl<S: Socket> TwilioLeg<S> {
             writer: FrameWriter::new(stream_sid),
             ingress: Ingress::default(),
             playout: Playout::new(settings.playout),
+            round_trip: RoundTrip::default(),
             payload: Vec::with_capacity(1_024),
             heard: None,
             blocked: None,
@@ -197,19 +208,23 @@ impl<S: Socket> TwilioLeg<S> {
             let socket = self.socket.as_mut()?;
             let text = match Pin::new(socket).poll_next(cx) {
                 Poll::Pending => return None,
-                Poll::Ready(Some(Ok(message))) => {
-                    self.heard = Some(now);
-                    match message {
-                        Message::Text(text) => text,
-                        // The library answers pings with the next read or write.
-                        Message::Ping(_) | Message::Pong(_) => continue,
-                        Message::Close(_) => return self.end(cx, LegEnd::PeerClosed),
-                        Message::Binary(_) => {
-                            if let Some(end) = self.handle_malformed(cx, "a binary frame") {
-                                return Some(end);
-                            }
-                            continue;
-                        }
+                Poll::Ready(Some(Ok(Message::Text(text)))) => text,
+                Poll::Ready(Some(Ok(Message::Pong(payload)))) => {
+                    self.round_trip.handle_pong(&payload, now);
+                    if let Some(one_way) = self.round_trip.one_way() {
+                        self.playout.set_network(one_way);
+                    }
+                    continue;
+                }
+                // The library answers pings with the next read or write.
+                Poll::Ready(Some(Ok(Message::Ping(_)))) => continue,
+                Poll::Ready(Some(Ok(Message::Close(_)))) => {
+                    return self.end(cx, LegEnd::PeerClosed);
+                }
+                Poll::Ready(Some(Ok(Message::Binary(_)))) => {
+                    match self.handle_malformed(cx, "a binary frame") {
+                        Some(end) => return Some(end),
+                        None => continue,
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
@@ -219,6 +234,8 @@ impl<S: Socket> TwilioLeg<S> {
                 }
                 Poll::Ready(None) => return self.end(cx, LegEnd::Disconnected),
             };
+            // Pings and pongs do not count: a socket may answer them with nobody behind it.
+            self.heard = Some(now);
             if let Some(event) = self.handle_text(cx, now, &text) {
                 return Some(event);
             }
@@ -312,7 +329,10 @@ impl<S: Socket> TwilioLeg<S> {
                     self.closing = Closing::Sent(now + CLOSE_LIMIT);
                     close_frame(close_code::NORMAL)
                 }
-                None => break,
+                None => match self.round_trip.poll_ping(now) {
+                    Some(payload) => Message::Ping(Bytes::copy_from_slice(&payload)),
+                    None => break,
+                },
             };
             socket.as_mut().start_send(frame)?;
             self.unflushed = true;
@@ -356,6 +376,9 @@ impl<S: Socket> TwilioLeg<S> {
             && now >= until
         {
             return self.end(cx, LegEnd::Disconnected);
+        }
+        if self.round_trip.overdue(now) >= self.settings.stall_limit {
+            return self.end(cx, LegEnd::Stalled);
         }
         let heard = *self.heard.get_or_insert(now);
         if now.since(heard) >= self.settings.silence_limit {
@@ -401,8 +424,13 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         if let Some(event) = self.poll_write(cx, now).or_else(|| self.check_limits(cx, now)) {
             return Poll::Ready(event);
         }
-        let busy = !self.playout.is_idle(now) || self.closing != Closing::No;
-        self.ticker.set_period(if busy { TICKS_PLAYING } else { TICKS_IDLE });
+        let idle = self.playout.is_idle(now) && self.closing == Closing::No;
+        let woken = self.heard.is_some_and(|heard| now.since(heard) < WOKEN_LATELY);
+        self.ticker.set_period(match (idle, woken) {
+            (true, _) => TICKS_IDLE,
+            (false, true) => TICKS_WOKEN,
+            (false, false) => TICKS_PLAYING,
+        });
         // This wake-up was the tick: only the next one is of interest.
         while self.ticker.poll_tick(cx).is_ready() {}
         Poll::Pending

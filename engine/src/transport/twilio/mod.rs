@@ -7,6 +7,7 @@ mod message;
 mod outbound;
 mod playhead;
 mod playout;
+mod round_trip;
 pub mod signature;
 pub mod token;
 pub mod twiml;

@@ -49,7 +49,7 @@ pub struct PlayoutSettings {
     pub lead: Duration,
     /// Audio between two marks.
     pub mark_interval: Duration,
-    /// One way to the carrier, as assumed for the playhead.
+    /// One way to the carrier, as assumed until it was measured.
     pub network: Duration,
     /// What the carrier's jitter buffer is assumed to hold back until the first mark tells.
     pub jitter_buffer: Duration,
@@ -133,6 +133,9 @@ struct Reply {
     next_mark: u64,
     /// The mark that was sent last.
     last_mark: Option<u64>,
+    /// The mark that was sent after all before it had been played: its return says that this is
+    /// so, but not since when.
+    belated_mark: Option<u64>,
     /// Marks sent in this run whose position was not yet reported.
     unreported: VecDeque<u64>,
     /// The highest mark that came back in this run.
@@ -164,6 +167,7 @@ impl Reply {
             run: None,
             next_mark: 0,
             last_mark: None,
+            belated_mark: None,
             unreported: VecDeque::new(),
             acknowledged: None,
             acknowledgement_due: false,
@@ -207,6 +211,7 @@ impl Reply {
         self.acknowledged = None;
         self.acknowledgement_due = false;
         self.last_mark = None;
+        self.belated_mark = None;
     }
 
     /// Forgets what no resume will ask for.
@@ -236,6 +241,11 @@ impl Playout {
     /// What was left out so far.
     pub(crate) fn counts(&self) -> PlayoutCounts {
         self.counts
+    }
+
+    /// One way to the carrier was measured.
+    pub(crate) fn set_network(&mut self, one_way: Duration) {
+        self.settings.network = one_way;
     }
 
     /// Appends samples to the reply `turn`.
@@ -286,11 +296,12 @@ impl Playout {
     /// What was heard stays until the next reply is queued, for whoever records it.
     pub(crate) fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)> {
         self.waiting.clear();
-        let cut = self.cut(now, State::Stopped)?;
+        let cut = self.cut(now, State::Stopped);
         if let Some(reply) = &mut self.current {
-            reply.samples.truncate((cut.1 - reply.base) as usize);
+            reply.state = State::Stopped;
+            reply.samples.truncate((reply.reported - reply.base) as usize);
         }
-        Some(cut)
+        cut
     }
 
     /// Plays the held reply on from sample `from`; without a held reply, does nothing.
@@ -336,10 +347,16 @@ impl Playout {
         let reply = self.current.as_mut().filter(|reply| reply.state == State::Playing)?;
 
         let end = reply.end();
+        // What leaves now finds the queue empty when playback has come by the time it arrives.
+        let starved =
+            reply.run.as_ref().is_none_or(|run| run.at(now + settings.network) > reply.sent);
         let at_mark = reply.run.is_some() && reply.sent >= reply.next_mark;
         let at_end = reply.run.is_some() && reply.finished && reply.sent == end;
         if (at_mark || at_end) && reply.last_mark != Some(reply.sent) {
             reply.last_mark = Some(reply.sent);
+            if starved {
+                reply.belated_mark = Some(reply.sent);
+            }
             reply.next_mark = reply.sent + in_samples(settings.mark_interval).max(FRAME);
             reply.unreported.push_back(reply.sent);
             let name = MarkName { turn: reply.turn, until: reply.sent, clears: self.clears };
@@ -349,9 +366,6 @@ impl Playout {
             return None;
         }
 
-        // What leaves now finds the queue empty when playback has come by the time it arrives.
-        let starved =
-            reply.run.as_ref().is_none_or(|run| run.at(now + settings.network) > reply.sent);
         let (head, to_mark) = if starved {
             (reply.sent, FRAME)
         } else {
@@ -395,7 +409,9 @@ impl Playout {
             && name.until <= reply.sent
             && reply.acknowledged.is_none_or(|until| until < name.until)
         {
-            run.acknowledge(name.until, now, path);
+            if reply.belated_mark != Some(name.until) {
+                run.acknowledge(name.until, now, path);
+            }
             reply.acknowledged = Some(name.until);
             reply.acknowledgement_due = true;
         } else {
