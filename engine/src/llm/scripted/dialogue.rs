@@ -1,12 +1,10 @@
-//! The dialogue file: how it is written, and what it means.
+//! What a dialogue means: its file, checked and made ready.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::file::{DialogueFile, OneOrMany, ReplyEntry, RuleEntry, ToolEntry};
 use super::pattern::Pattern;
 use super::template::{Arguments, Template};
 use super::{DialogueError, Pace};
@@ -49,113 +47,6 @@ pub(super) struct Reply {
 pub(super) struct Tool {
     pub(super) name: String,
     pub(super) arguments: Arguments,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DialogueFile {
-    language: String,
-    #[serde(default = "start")]
-    start: String,
-    #[serde(default)]
-    slots: BTreeMap<String, String>,
-    #[serde(default)]
-    fragments: BTreeMap<String, String>,
-    #[serde(default)]
-    pace: Pace,
-    greeting: Option<ReplyEntry>,
-    #[serde(default)]
-    rules: Vec<RuleEntry>,
-    fallback: ReplyEntry,
-}
-
-fn start() -> String {
-    "start".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleEntry {
-    #[serde(default)]
-    when: WhenEntry,
-    // The fields of `ReplyEntry`: serde cannot both flatten and refuse unknown keys.
-    say: Option<String>,
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-    goto: Option<String>,
-    tool: Option<ToolEntry>,
-    #[serde(default)]
-    end_call: bool,
-    then: Option<Box<ReplyEntry>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WhenEntry {
-    user: Option<OneOrMany>,
-    state: Option<OneOrMany>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReplyEntry {
-    say: Option<String>,
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-    goto: Option<String>,
-    tool: Option<ToolEntry>,
-    #[serde(default)]
-    end_call: bool,
-    then: Option<Box<ReplyEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ToolEntry {
-    name: String,
-    #[serde(default)]
-    arguments: Map<String, Value>,
-}
-
-/// A text or a list of them. Written out, because serde's untagged enums lose the line of an error.
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrList;
-
-        impl<'de> Visitor<'de> for TextOrList {
-            type Value = OneOrMany;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
-                let list: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
-                if list.is_empty() {
-                    return Err(A::Error::custom("an empty list; leave the key out instead"));
-                }
-                Ok(OneOrMany::Many(list))
-            }
-        }
-
-        deserializer.deserialize_any(TextOrList)
-    }
-}
-
-impl From<RuleEntry> for (WhenEntry, ReplyEntry) {
-    fn from(rule: RuleEntry) -> Self {
-        let RuleEntry { when, say, set, goto, tool, end_call, then } = rule;
-        (when, ReplyEntry { say, set, goto, tool, end_call, then })
-    }
 }
 
 impl Dialogue {
@@ -250,7 +141,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn rule(&self, place: &str, rule: RuleEntry) -> Result<Rule, DialogueError> {
-        let (when, reply) = rule.into();
+        let (when, reply) = rule.split();
         let place_of_user = format!("{place}.when.user");
         let pattern = match when.user {
             None => Ok(Pattern::Any),
