@@ -151,6 +151,48 @@ async fn the_reading_is_known_at_any_point_of_it() {
     }
 }
 
+/// What a small recogniser made of the reading and of synthetic voices over the telephone.
+#[tokio::test]
+async fn what_was_really_recognised_is_understood() {
+    let mut call = Call::new("demo.en.yaml");
+    for words in [
+        "It was the worst of time.",
+        "Was the age of foolish,",
+        "It was the epoch of the leaf,",
+        "It was the swin of hope.",
+        "We had everything before us, we had nothing before.",
+        "We were all going to act the other way.",
+        "Period was so far like the present period,",
+        "But some of it's noisy historical, it's insisted on it's being received.",
+        "In the superlative degree of compassion only.",
+    ] {
+        call.expect(words, &["a table?"]).await;
+    }
+    for correction in
+        ["No way, made it five people.", "No way to make it five people.", "Made it five people,"]
+    {
+        let mut call = Call::new("demo.en.yaml");
+        call.expect("I would like to book a table for four people tomorrow evening", &["four"])
+            .await;
+        call.expect("My name is Martin.", &["Martin"]).await;
+        call.expect(correction, &["changed your table to five people"]).await;
+        call.expect_end("Thank you. good-bye.", &["Thank you, Martin."]).await;
+    }
+}
+
+#[test]
+fn every_dialogue_of_the_project_can_be_read() {
+    let folder: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "..", "fixtures", "dialogues"].iter().collect();
+    let mut count = 0;
+    for file in folder.read_dir().expect("the dialogues are there") {
+        let path = file.expect("a readable folder").path();
+        ScriptedModel::from_path(&path).unwrap_or_else(|error| panic!("{error}"));
+        count += 1;
+    }
+    assert!(count >= 2, "the demo's two languages");
+}
+
 #[tokio::test]
 async fn a_caller_may_hang_up_without_a_table() {
     for words in ["Goodbye.", "Good by", "okay, bye bye"] {

@@ -79,33 +79,21 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Every state that is gone to is one some rule waits in, and the other way round: anything
-    /// else is a misspelling.
+    /// Every state that a rule waits in is gone to from somewhere: anything else is a
+    /// misspelling, of the state or of the `goto` that was to lead there. A state no rule waits
+    /// in is none: there the rules for all states apply.
     fn check_states(&self) -> Result<(), DialogueError> {
-        let mut waited: BTreeSet<&str> = BTreeSet::from([self.start.as_str()]);
-        waited.extend(self.rules.iter().flat_map(|rule| &rule.states).map(String::as_str));
-        let mut reached = BTreeMap::new();
-        for (place, reply) in self.replies() {
-            reply.gotos(&place, &mut reached);
-        }
-        for (state, place) in &reached {
-            if !waited.contains(state) {
-                return Err(invalid(
-                    &format!("{place}.goto"),
-                    format!("no rule has the state `{state}`; there are {}", listed(&waited)),
-                ));
-            }
-        }
-        let mut known: BTreeSet<&str> = reached.into_keys().collect();
-        known.insert(&self.start);
+        let mut reached = BTreeSet::from([self.start.as_str()]);
+        self.replies().for_each(|reply| reply.gotos(&mut reached));
         for (index, rule) in self.rules.iter().enumerate() {
             for state in &rule.states {
-                if !known.contains(state.as_str()) {
+                if !reached.contains(state.as_str()) {
+                    let known: Vec<_> = reached.iter().map(|state| format!("`{state}`")).collect();
                     return Err(invalid(
                         &format!("rules[{index}].when.state"),
                         format!(
-                            "nothing goes to the state `{state}`; there are {}",
-                            listed(&known)
+                            "nothing goes to the state `{state}`, only to {}",
+                            known.join(", ")
                         ),
                     ));
                 }
@@ -114,21 +102,18 @@ impl Dialogue {
         Ok(())
     }
 
-    fn replies(&self) -> impl Iterator<Item = (String, &Reply)> {
-        let rules = self.rules.iter().enumerate();
-        let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.reply));
-        let greeting = self.greeting.iter().map(|reply| ("greeting".to_owned(), reply));
-        greeting.chain(rules).chain([("fallback".to_owned(), &self.fallback)])
+    fn replies(&self) -> impl Iterator<Item = &Reply> {
+        let rules = self.rules.iter().map(|rule| &rule.reply);
+        self.greeting.iter().chain(rules).chain([&self.fallback])
     }
 }
 
 impl Reply {
-    fn gotos<'a>(&'a self, place: &str, reached: &mut BTreeMap<&'a str, String>) {
-        if let Some(state) = &self.goto {
-            reached.entry(state).or_insert_with(|| place.to_owned());
-        }
+    /// Adds the states it goes to, at once or after a tool's answer.
+    fn gotos<'a>(&'a self, reached: &mut BTreeSet<&'a str>) {
+        reached.extend(self.goto.as_deref());
         if let Some(then) = &self.then {
-            then.gotos(&format!("{place}.then"), reached);
+            then.gotos(reached);
         }
     }
 }
@@ -266,10 +251,6 @@ fn invalid(place: &str, reason: impl Into<String>) -> DialogueError {
     DialogueError::Invalid { place: place.to_owned(), reason: reason.into() }
 }
 
-fn listed(names: &BTreeSet<&str>) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,12 +323,18 @@ mod tests {
 
     #[test]
     fn a_misspelt_state_is_named() {
-        let told = error("{language: en, rules: [{goto: booked}], fallback: {}}");
-        assert_eq!(told, "rules[0].goto: no rule has the state `booked`; there are `start`");
-        let told = error("{language: en, rules: [{when: {state: bokked}}], fallback: {}}");
+        let told =
+            error("{language: en, rules: [{goto: booked}, {when: {state: bokked}}], fallback: {}}");
         assert_eq!(
             told,
-            "rules[0].when.state: nothing goes to the state `bokked`; there are `start`"
+            "rules[1].when.state: nothing goes to the state `bokked`, only to `booked`, `start`"
         );
+    }
+
+    #[test]
+    fn a_state_may_be_reached_after_a_tool_and_need_no_rule_of_its_own() {
+        let yaml = "{language: en, rules: [{tool: {name: f}, goto: asked, then: {goto: told}}, \
+                    {when: {state: [told, start]}}], fallback: {}}";
+        Dialogue::parse(yaml).expect("valid");
     }
 }
