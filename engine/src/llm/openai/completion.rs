@@ -81,7 +81,9 @@ impl Completion {
             if let Some(delta) = choice.delta {
                 self.delta(delta, ready)?;
             }
-            self.finish_reason = choice.finish_reason.or(self.finish_reason.take());
+            if choice.finish_reason.is_some() {
+                self.finish_reason = choice.finish_reason;
+            }
         }
         Ok(())
     }

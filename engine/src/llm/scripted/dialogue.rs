@@ -1,12 +1,10 @@
-//! The dialogue file: how it is written, and what it means.
+//! What a dialogue means: its file, checked and made ready.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor, value::SeqAccessDeserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::file::{DialogueFile, OneOrMany, ReplyEntry, RuleEntry, ToolEntry};
 use super::pattern::Pattern;
 use super::template::{Arguments, Template};
 use super::{DialogueError, Pace};
@@ -51,113 +49,6 @@ pub(super) struct Tool {
     pub(super) arguments: Arguments,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DialogueFile {
-    language: String,
-    #[serde(default = "start")]
-    start: String,
-    #[serde(default)]
-    slots: BTreeMap<String, String>,
-    #[serde(default)]
-    fragments: BTreeMap<String, String>,
-    #[serde(default)]
-    pace: Pace,
-    greeting: Option<ReplyEntry>,
-    #[serde(default)]
-    rules: Vec<RuleEntry>,
-    fallback: ReplyEntry,
-}
-
-fn start() -> String {
-    "start".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleEntry {
-    #[serde(default)]
-    when: WhenEntry,
-    // The fields of `ReplyEntry`: serde cannot both flatten and refuse unknown keys.
-    say: Option<String>,
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-    goto: Option<String>,
-    tool: Option<ToolEntry>,
-    #[serde(default)]
-    end_call: bool,
-    then: Option<Box<ReplyEntry>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WhenEntry {
-    user: Option<OneOrMany>,
-    state: Option<OneOrMany>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReplyEntry {
-    say: Option<String>,
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-    goto: Option<String>,
-    tool: Option<ToolEntry>,
-    #[serde(default)]
-    end_call: bool,
-    then: Option<Box<ReplyEntry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ToolEntry {
-    name: String,
-    #[serde(default)]
-    arguments: Map<String, Value>,
-}
-
-/// A text or a list of them. Written out, because serde's untagged enums lose the line of an error.
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrList;
-
-        impl<'de> Visitor<'de> for TextOrList {
-            type Value = OneOrMany;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<OneOrMany, A::Error> {
-                let list: Vec<String> = Vec::deserialize(SeqAccessDeserializer::new(list))?;
-                if list.is_empty() {
-                    return Err(A::Error::custom("an empty list; leave the key out instead"));
-                }
-                Ok(OneOrMany::Many(list))
-            }
-        }
-
-        deserializer.deserialize_any(TextOrList)
-    }
-}
-
-impl From<RuleEntry> for (WhenEntry, ReplyEntry) {
-    fn from(rule: RuleEntry) -> Self {
-        let RuleEntry { when, say, set, goto, tool, end_call, then } = rule;
-        (when, ReplyEntry { say, set, goto, tool, end_call, then })
-    }
-}
-
 impl Dialogue {
     /// Reads and checks a dialogue.
     pub(super) fn parse(yaml: &str) -> Result<Self, DialogueError> {
@@ -188,33 +79,21 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Every state that is gone to is one some rule waits in, and the other way round: anything
-    /// else is a misspelling.
+    /// Every state that a rule waits in is gone to from somewhere: anything else is a
+    /// misspelling, of the state or of the `goto` that was to lead there. A state no rule waits
+    /// in is none: there the rules for all states apply.
     fn check_states(&self) -> Result<(), DialogueError> {
-        let mut waited: BTreeSet<&str> = BTreeSet::from([self.start.as_str()]);
-        waited.extend(self.rules.iter().flat_map(|rule| &rule.states).map(String::as_str));
-        let mut reached = BTreeMap::new();
-        for (place, reply) in self.replies() {
-            reply.gotos(&place, &mut reached);
-        }
-        for (state, place) in &reached {
-            if !waited.contains(state) {
-                return Err(invalid(
-                    &format!("{place}.goto"),
-                    format!("no rule has the state `{state}`; there are {}", listed(&waited)),
-                ));
-            }
-        }
-        let mut known: BTreeSet<&str> = reached.into_keys().collect();
-        known.insert(&self.start);
+        let mut reached = BTreeSet::from([self.start.as_str()]);
+        self.replies().for_each(|reply| reply.gotos(&mut reached));
         for (index, rule) in self.rules.iter().enumerate() {
             for state in &rule.states {
-                if !known.contains(state.as_str()) {
+                if !reached.contains(state.as_str()) {
+                    let known: Vec<_> = reached.iter().map(|state| format!("`{state}`")).collect();
                     return Err(invalid(
                         &format!("rules[{index}].when.state"),
                         format!(
-                            "nothing goes to the state `{state}`; there are {}",
-                            listed(&known)
+                            "nothing goes to the state `{state}`, only to {}",
+                            known.join(", ")
                         ),
                     ));
                 }
@@ -223,21 +102,18 @@ impl Dialogue {
         Ok(())
     }
 
-    fn replies(&self) -> impl Iterator<Item = (String, &Reply)> {
-        let rules = self.rules.iter().enumerate();
-        let rules = rules.map(|(index, rule)| (format!("rules[{index}]"), &rule.reply));
-        let greeting = self.greeting.iter().map(|reply| ("greeting".to_owned(), reply));
-        greeting.chain(rules).chain([("fallback".to_owned(), &self.fallback)])
+    fn replies(&self) -> impl Iterator<Item = &Reply> {
+        let rules = self.rules.iter().map(|rule| &rule.reply);
+        self.greeting.iter().chain(rules).chain([&self.fallback])
     }
 }
 
 impl Reply {
-    fn gotos<'a>(&'a self, place: &str, reached: &mut BTreeMap<&'a str, String>) {
-        if let Some(state) = &self.goto {
-            reached.entry(state).or_insert_with(|| place.to_owned());
-        }
+    /// Adds the states it goes to, at once or after a tool's answer.
+    fn gotos<'a>(&'a self, reached: &mut BTreeSet<&'a str>) {
+        reached.extend(self.goto.as_deref());
         if let Some(then) = &self.then {
-            then.gotos(&format!("{place}.then"), reached);
+            then.gotos(reached);
         }
     }
 }
@@ -250,7 +126,7 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn rule(&self, place: &str, rule: RuleEntry) -> Result<Rule, DialogueError> {
-        let (when, reply) = rule.into();
+        let (when, reply) = rule.split();
         let place_of_user = format!("{place}.when.user");
         let pattern = match when.user {
             None => Ok(Pattern::Any),
@@ -375,10 +251,6 @@ fn invalid(place: &str, reason: impl Into<String>) -> DialogueError {
     DialogueError::Invalid { place: place.to_owned(), reason: reason.into() }
 }
 
-fn listed(names: &BTreeSet<&str>) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,12 +323,18 @@ mod tests {
 
     #[test]
     fn a_misspelt_state_is_named() {
-        let told = error("{language: en, rules: [{goto: booked}], fallback: {}}");
-        assert_eq!(told, "rules[0].goto: no rule has the state `booked`; there are `start`");
-        let told = error("{language: en, rules: [{when: {state: bokked}}], fallback: {}}");
+        let told =
+            error("{language: en, rules: [{goto: booked}, {when: {state: bokked}}], fallback: {}}");
         assert_eq!(
             told,
-            "rules[0].when.state: nothing goes to the state `bokked`; there are `start`"
+            "rules[1].when.state: nothing goes to the state `bokked`, only to `booked`, `start`"
         );
+    }
+
+    #[test]
+    fn a_state_may_be_reached_after_a_tool_and_need_no_rule_of_its_own() {
+        let yaml = "{language: en, rules: [{tool: {name: f}, goto: asked, then: {goto: told}}, \
+                    {when: {state: [told, start]}}], fallback: {}}";
+        Dialogue::parse(yaml).expect("valid");
     }
 }

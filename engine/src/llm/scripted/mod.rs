@@ -33,6 +33,7 @@
 
 mod conversation;
 mod dialogue;
+mod file;
 mod pattern;
 mod playback;
 mod template;

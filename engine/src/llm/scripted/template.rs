@@ -125,10 +125,12 @@ fn value(path: &[String], values: &Values) -> Option<String> {
     if name != RESULT {
         return values.slots.get(name).cloned();
     }
-    let step = |value, field: &String| match value {
-        &Value::Array(ref items) => items.get(field.parse::<usize>().ok()?),
-        other => other.get(field),
-    };
+    fn step<'a>(value: &'a Value, field: &String) -> Option<&'a Value> {
+        match value {
+            Value::Array(items) => items.get(field.parse::<usize>().ok()?),
+            other => other.get(field),
+        }
+    }
     match fields.iter().try_fold(values.result.as_ref()?, step)? {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
