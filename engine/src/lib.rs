@@ -4,7 +4,13 @@
 //! `store`: it emits events, they consume them. Nothing outside `config` reads the environment.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod app;
+pub mod assemble;
 pub mod carrier;
+pub mod cli;
+pub mod config;
+pub mod demo;
 pub mod llm;
 pub mod models;
 pub mod recording;
