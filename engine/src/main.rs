@@ -60,6 +60,7 @@ fn sources(cli: &Cli) -> Sources {
 async fn run(command: Command, config: &Config) -> ExitCode {
     match command {
         Command::Serve(_) => cli::serve::run(config).await,
+        Command::Call(args) => cli::call::run(&args, config).await,
         Command::Demo(args) => cli::demo::run(config, &args.out).await,
         Command::Replay(args) => cli::replay::run(&args.call, &config.data_dir),
         Command::Models(args) => {
