@@ -1,2 +1,24 @@
+//! Serde types of the Vapi-compatible API, by Vapi's names. No logic.
+//!
+//! Every field is optional, as in Vapi's schema, and holds what was sent: defaults, ranges and
+//! meaning belong to the engine's configuration. Only what the engine acts upon has a field here.
+//! The types do not use `deny_unknown_fields`, because it stops at the first unknown field: the
+//! reader collects them all and answers as Vapi does, `voice.property speeed should not exist`.
 #![forbid(unsafe_code)]
-//! Placeholder
+
+mod assistant;
+mod ended_reason;
+mod model;
+mod speaking;
+mod transcriber;
+mod voice;
+
+pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
+pub use ended_reason::EndedReason;
+pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use speaking::{
+    EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,
+    TranscriptionEndpointingPlan,
+};
+pub use transcriber::Transcriber;
+pub use voice::{ChunkPlan, Voice};

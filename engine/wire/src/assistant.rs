@@ -1,0 +1,109 @@
+//! The assistant: Vapi's `CreateAssistantDTO`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
+
+/// Who answers a call, and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Assistant {
+    /// At most 40 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What the assistant says first; empty: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_message: Option<String>,
+    /// Who speaks first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_message_mode: Option<FirstMessageMode>,
+    /// The caller may interrupt the first message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_message_interruptions_enabled: Option<bool>,
+    /// Speech recognition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcriber: Option<Transcriber>,
+    /// The language model, its instructions and tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model>,
+    /// Speech synthesis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice: Option<Voice>,
+    /// When the assistant may start to speak.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_speaking_plan: Option<StartSpeakingPlan>,
+    /// When the caller takes the floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_speaking_plan: Option<StopSpeakingPlan>,
+    /// Silence of both that ends the call: 10 to 3600 s. No longer in Vapi's schema, still sent
+    /// by its customers and obeyed by its runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silence_timeout_seconds: Option<f64>,
+    /// The longest a call may last: 10 to 43,200 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_duration_seconds: Option<f64>,
+    /// Said by the assistant, they end the call: 2 to 140 characters each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_call_phrases: Option<Vec<String>>,
+    /// Said before the assistant hangs up: at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_call_message: Option<String>,
+    /// What the caller's keypad does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keypad_input_plan: Option<KeypadInputPlan>,
+    /// What is kept of a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_plan: Option<ArtifactPlan>,
+    /// The customer's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Who speaks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FirstMessageMode {
+    /// The assistant says `firstMessage`.
+    AssistantSpeaksFirst,
+    /// The model writes the greeting.
+    AssistantSpeaksFirstWithModelGeneratedMessage,
+    /// The caller speaks first.
+    AssistantWaitsForUser,
+}
+
+/// What the caller's keypad does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KeypadInputPlan {
+    /// Digits are taken at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Pause after which the digits so far are an entry: 0 to 10 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<f64>,
+    /// Keys that end an entry: `#`, `*` or none. Vapi's schema has one string, its running API
+    /// asks for a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiters: Option<OneOrMany>,
+}
+
+/// A string, or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// `"#"`
+    One(String),
+    /// `["#"]`
+    Many(Vec<String>),
+}
+
+/// What is kept of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ArtifactPlan {
+    /// Its audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_enabled: Option<bool>,
+}
