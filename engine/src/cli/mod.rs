@@ -1,11 +1,14 @@
 //! The command line: what can be asked for. Each command's work is in a file of its own.
 
+pub mod doctor;
 pub mod models;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Sources;
 
 /// A self-hosted, real-time voice engine for phone calls.
 ///
@@ -146,6 +149,32 @@ pub struct ReplayArgs {
     /// Where recordings and journals are [default: data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
+}
+
+impl Cli {
+    /// Where this command's settings come from: its options, the environment, the file.
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::of_process();
+        sources.file.clone_from(&self.config);
+        let mut set = |key, value: Option<String>| {
+            if let Some(value) = value {
+                sources.command_line.insert(key, value);
+            }
+        };
+        match &self.command {
+            Command::Serve(args) => {
+                set("listen", args.listen.map(|address| address.to_string()));
+                set("data_dir", args.data_dir.clone());
+            }
+            Command::Replay(args) => set("data_dir", args.data_dir.clone()),
+            Command::Call(_)
+            | Command::Config
+            | Command::Demo(_)
+            | Command::Doctor(_)
+            | Command::Models(_) => {}
+        }
+        sources
+    }
 }
 
 #[cfg(test)]
