@@ -157,7 +157,7 @@ fn url_expected(reason: String) -> String {
 /// A path in a file is meant from where the file is.
 fn resolve(text: &str, origin: &Origin) -> PathBuf {
     match origin {
-        Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")).join(text),
+        Origin::File { path, .. } => path.parent().unwrap_or_else(|| Path::new("")).join(text),
         _ => text.into(),
     }
 }

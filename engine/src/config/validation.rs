@@ -205,7 +205,8 @@ impl Validation {
     }
 
     pub(super) fn length(&mut self, path: &str, text: Option<&str>, range: RangeInclusive<usize>) {
-        let length = text.map_or(*range.start(), |text| text.chars().count());
+        let Some(text) = text else { return };
+        let length = text.chars().count();
         if length < *range.start() {
             let least = range.start();
             self.problem(format!("{path} must be longer than or equal to {least} characters"));
