@@ -11,6 +11,7 @@ pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod llm;
 pub mod models;
 pub mod recording;

@@ -4,17 +4,24 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use engine::cli::{self, Cli, Command};
-use engine::config::{self, Config, Sources};
+use engine::config::{self, Config};
 use engine::models::Library;
 use engine::telemetry;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Config) {
-        print!("{}", config::annotated());
-        return ExitCode::SUCCESS;
+    let config = Config::load(&cli.sources());
+    match &cli.command {
+        Command::Config => {
+            print!("{}", config::annotated());
+            return ExitCode::SUCCESS;
+        }
+        Command::Doctor(args) => {
+            return cli::doctor::run(args, &config).unwrap_or(ExitCode::FAILURE);
+        }
+        _ => {}
     }
-    let config = match Config::load(&sources(&cli)) {
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             eprintln!("{error}");
@@ -35,38 +42,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// The configuration's sources, the command line included.
-fn sources(cli: &Cli) -> Sources {
-    let mut sources = Sources::of_process();
-    if cli.config.is_some() {
-        sources.file.clone_from(&cli.config);
-    }
-    let mut set = |key, value: Option<String>| {
-        if let Some(value) = value {
-            sources.command_line.insert(key, value);
-        }
-    };
-    match &cli.command {
-        Command::Serve(args) => {
-            set("listen", args.listen.map(|address| address.to_string()));
-            set("data_dir", args.data_dir.clone());
-        }
-        Command::Replay(args) => set("data_dir", args.data_dir.clone()),
-        _ => {}
-    }
-    sources
-}
-
 async fn run(command: Command, config: &Config) -> ExitCode {
     match command {
         Command::Serve(_) => cli::serve::run(config).await,
-        Command::Call(args) => cli::call::run(&args, config).await,
         Command::Demo(args) => cli::demo::run(config, &args.out).await,
+        Command::Call(args) => cli::call::run(&args, config).await,
         Command::Replay(args) => cli::replay::run(&args.call, &config.data_dir),
         Command::Models(args) => {
             let library = Library::new(&config.models_dir);
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)
         }
-        _ => ExitCode::FAILURE,
+        // Answered before the configuration is needed.
+        Command::Config | Command::Doctor(_) => ExitCode::SUCCESS,
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod demo;
+pub mod doctor;
 pub mod models;
 pub mod replay;
 pub mod serve;
@@ -10,6 +11,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Sources;
 
 /// A self-hosted, real-time voice engine for phone calls.
 ///
@@ -150,6 +153,32 @@ pub struct ReplayArgs {
     /// Where recordings and journals are [default: data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
+}
+
+impl Cli {
+    /// Where this command's settings come from: its options, the environment, the file.
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::of_process();
+        sources.file.clone_from(&self.config);
+        let mut set = |key, value: Option<String>| {
+            if let Some(value) = value {
+                sources.command_line.insert(key, value);
+            }
+        };
+        match &self.command {
+            Command::Serve(args) => {
+                set("listen", args.listen.map(|address| address.to_string()));
+                set("data_dir", args.data_dir.clone());
+            }
+            Command::Replay(args) => set("data_dir", args.data_dir.clone()),
+            Command::Call(_)
+            | Command::Config
+            | Command::Demo(_)
+            | Command::Doctor(_)
+            | Command::Models(_) => {}
+        }
+        sources
+    }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) enum Kind {
     Secret,
     /// Any text.
     Text,
-    /// An `http:` or `https:` URL without query.
+    /// An `http:` or `https:` URL.
     Url,
 }
 
@@ -109,7 +109,7 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Path,
         preset: Unset { example: "assistant.json" },
         about: "Who answers: a JSON file with an assistant as Vapi's API has it. Unset: a built-in \
-                one that takes table reservations.",
+                one.",
     },
     Key {
         name: "defaults",

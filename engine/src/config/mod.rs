@@ -4,6 +4,7 @@
 //! environment either; [`Config::load`] understands them and reports everything that is wrong at
 //! once.
 
+mod assistant;
 mod example;
 mod key;
 mod problem;
@@ -11,18 +12,22 @@ mod provider;
 mod public_url;
 mod reader;
 mod secret;
+mod server_url;
 mod sources;
 mod spelling;
+mod validation;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use assistant::{Assistant, AssistantError};
 pub use example::annotated;
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
 pub use public_url::PublicUrl;
 pub use secret::Secret;
+pub use server_url::ServerUrl;
 pub use sources::{Origin, Sources};
 pub use spelling::nearest;
 
@@ -130,7 +135,9 @@ pub struct Model {
     /// The provider's name of the model.
     pub name: String,
     /// The server; `/chat/completions` is appended.
-    pub base_url: PublicUrl,
+    pub base_url: ServerUrl,
+    /// Sent with every request, beside the key. Only an assistant has any.
+    pub headers: Vec<(String, Secret)>,
     /// The server's key.
     pub api_key: Option<Secret>,
     /// The scripted dialogue; `None`: the built-in one.
@@ -205,7 +212,8 @@ impl Config {
             model: Model {
                 provider: reader.choice("model.provider", ModelProvider::from_name),
                 name: reader.text("model.name"),
-                base_url: reader.url("model.base_url"),
+                base_url: reader.server_url("model.base_url"),
+                headers: Vec::new(),
                 api_key: reader.optional_secret("model.api_key"),
                 dialogue: reader.optional_path("model.dialogue"),
             },

@@ -8,6 +8,7 @@ use super::key::{Key, Kind, Preset};
 use super::problem::{ConfigError, Problem};
 use super::public_url::PublicUrl;
 use super::secret::Secret;
+use super::server_url::ServerUrl;
 use super::sources::{Found, Origin, Sources};
 use super::spelling::nearest;
 
@@ -90,8 +91,8 @@ impl Reader {
         self.optional(name, |_, text, _| Ok(Secret::new(text)))
     }
 
-    pub(super) fn url(&mut self, name: &str) -> PublicUrl {
-        self.required(name, |_, text, _| PublicUrl::parse(text).map_err(url_expected))
+    pub(super) fn server_url(&mut self, name: &str) -> ServerUrl {
+        self.required(name, |_, text, _| ServerUrl::parse(text).map_err(url_expected))
     }
 
     pub(super) fn optional_url(&mut self, name: &str) -> Option<PublicUrl> {
@@ -156,7 +157,7 @@ fn url_expected(reason: String) -> String {
 /// A path in a file is meant from where the file is.
 fn resolve(text: &str, origin: &Origin) -> PathBuf {
     match origin {
-        Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")).join(text),
+        Origin::File { path, .. } => path.parent().unwrap_or_else(|| Path::new("")).join(text),
         _ => text.into(),
     }
 }

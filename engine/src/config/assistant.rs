@@ -1,0 +1,645 @@
+//! From Vapi's assistant to what a call is run by: what the assistant says goes before the
+//! configuration, the configuration before the defaults.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings};
+
+use super::server_url::ServerUrl;
+use super::validation::Validation;
+use super::{
+    Config, Defaults, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
+    VoiceProvider,
+};
+use crate::llm::{ChatMessage, ToolDefinition};
+
+/// Vapi's `chunkPlan.minCharacters` where nobody sends one.
+const MIN_CHARACTERS: u32 = 30;
+/// Vapi's `model.maxTokens` where nobody sends one.
+const MAX_TOKENS: u32 = 250;
+
+/// Who answers a call, understood and completed.
+#[derive(Clone, Debug)]
+pub struct Assistant {
+    /// Its name; may be empty.
+    pub name: String,
+    /// How turns are taken.
+    pub settings: Settings,
+    /// BCP 47 tag of the language both speak.
+    pub language: String,
+    /// Speech recognition.
+    pub transcriber: Transcriber,
+    /// Speech synthesis.
+    pub voice: Voice,
+    /// The language model.
+    pub model: Model,
+    /// What the conversation begins with: the system prompt, as a rule.
+    pub messages: Vec<ChatMessage>,
+    /// What the model may call.
+    pub tools: Vec<ToolDefinition>,
+    /// Sampling temperature, 0 to 2; `None`: the model's own.
+    pub temperature: Option<f32>,
+    /// Longest reply, in tokens.
+    pub max_tokens: u32,
+    /// Speaking rate; 1 is the voice's own.
+    pub speed: f32,
+    /// A shorter phrase waits for more text, in characters.
+    pub min_phrase_characters: u32,
+    /// The first phrase of a reply goes out however short it is.
+    pub first_phrase_exempt: bool,
+    /// Record the call.
+    pub record: bool,
+    /// The customer's own.
+    pub metadata: Map<String, Value>,
+    /// Fields of Vapi's that were sent and have no effect here, by path.
+    pub without_effect: BTreeSet<String>,
+}
+
+/// An assistant that cannot be used: everything that is wrong with it, in Vapi's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssistantError {
+    /// Where the assistant came from, where it is a file.
+    file: Option<String>,
+    problems: Vec<String>,
+}
+
+impl AssistantError {
+    /// What is wrong, each with its path: `stopSpeakingPlan.voiceSeconds must not be greater than
+    /// 0.5`.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl Assistant {
+    /// The assistant that `config` names, or the built-in one.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, and as [`Assistant::from_json`].
+    pub fn configured(config: &Config) -> Result<Self, AssistantError> {
+        match &config.assistant {
+            Some(path) => Self::from_file(path, config),
+            None => Self::from_json(include_str!("assistant.json"), config),
+        }
+    }
+
+    fn from_file(path: &Path, config: &Config) -> Result<Self, AssistantError> {
+        let file = Some(path.display().to_string());
+        let text = fs::read_to_string(path).map_err(|error| AssistantError {
+            file: file.clone(),
+            problems: vec![format!("it cannot be read: {error}")],
+        })?;
+        Self::from_json(&text, config).map_err(|error| AssistantError { file, ..error })
+    }
+
+    /// Understands `json`: an assistant as Vapi's `POST /assistant` takes it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it: unknown fields, values out of range, providers that are
+    /// not here. A value of the wrong type ends the reading, so it comes alone.
+    pub fn from_json(json: &str, config: &Config) -> Result<Self, AssistantError> {
+        let mut validation = Validation::default();
+        let wire = validation.read::<wire::Assistant>(json);
+        let assistant = wire.map(|wire| Self::complete(wire, config, &mut validation));
+        let (problems, without_effect) = validation.finish();
+        match assistant {
+            Some(assistant) if problems.is_empty() => Ok(Self { without_effect, ..assistant }),
+            _ => Err(AssistantError { file: None, problems }),
+        }
+    }
+
+    fn complete(wire: wire::Assistant, config: &Config, check: &mut Validation) -> Self {
+        check.length("name", wire.name.as_deref(), 0..=40);
+        let settings = settings(&wire, config, check);
+
+        let transcriber = wire.transcriber.unwrap_or_default();
+        let voice = wire.voice.unwrap_or_default();
+        let language = transcriber.language.clone().or_else(|| voice.language.clone());
+        let chunks = voice.chunk_plan.clone().unwrap_or_default();
+        let min_characters =
+            check.whole("voice.chunkPlan.minCharacters", chunks.min_characters, 1..=80);
+        let speed = check.range("voice.speed", voice.speed, 0.25..=4.0);
+
+        let model = wire.model.unwrap_or_default();
+        let temperature = check.range("model.temperature", model.temperature, 0.0..=2.0);
+        let max_tokens = check.whole("model.maxTokens", model.max_tokens, 50..=10_000);
+        let tools = tools(model.tools.as_deref().unwrap_or_default(), check);
+        let messages = messages(model.messages.as_deref().unwrap_or_default(), check);
+
+        let record = wire.artifact_plan.and_then(|plan| plan.recording_enabled);
+        Self {
+            name: wire.name.unwrap_or_default(),
+            settings,
+            language: language.unwrap_or_else(|| "en".to_owned()),
+            transcriber: transcriber_of(&transcriber, config, check),
+            voice: voice_of(&voice, config, check),
+            model: model_of(model, config, check),
+            messages,
+            tools,
+            temperature: temperature.map(|temperature| temperature as f32),
+            max_tokens: max_tokens.unwrap_or(MAX_TOKENS),
+            speed: speed.map_or(1.0, |speed| speed as f32),
+            min_phrase_characters: match chunks.enabled {
+                // Not cut at all: a phrase is the whole reply.
+                Some(false) => u32::MAX,
+                _ => min_characters.unwrap_or(MIN_CHARACTERS),
+            },
+            first_phrase_exempt: chunks.enabled != Some(false)
+                && config.defaults == Defaults::Causerie,
+            record: record.unwrap_or(config.recording.enabled),
+            metadata: wire.metadata.unwrap_or_default(),
+            without_effect: BTreeSet::new(),
+        }
+    }
+}
+
+/// How turns are taken.
+fn settings(wire: &wire::Assistant, config: &Config, check: &mut Validation) -> Settings {
+    let mut settings = match config.defaults {
+        Defaults::Causerie => Settings::default(),
+        Defaults::Vapi => Settings::vapi(),
+    };
+    if let Some(message) = &wire.first_message {
+        settings.first_message.clone_from(message);
+    }
+    match wire.first_message_mode {
+        None => {}
+        Some(wire::FirstMessageMode::AssistantSpeaksFirst) => {
+            settings.first_message_mode = FirstMessageMode::AssistantSpeaksFirst;
+        }
+        Some(wire::FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage) => {
+            settings.first_message_mode =
+                FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage;
+        }
+        Some(_) => settings.first_message_mode = FirstMessageMode::AssistantWaitsForUser,
+    }
+    set(&mut settings.first_message_interruptions, wire.first_message_interruptions_enabled);
+    let timeout = wire.silence_timeout_seconds;
+    let timeout = check.duration("silenceTimeoutSeconds", timeout, 10.0..=3600.0);
+    set(&mut settings.silence_timeout, timeout);
+    let longest = wire.max_duration_seconds;
+    let longest = check.duration("maxDurationSeconds", longest, 10.0..=43_200.0);
+    set(&mut settings.max_duration, longest);
+    check.length("endCallMessage", wire.end_call_message.as_deref(), 0..=1000);
+    set(&mut settings.end_call_message, wire.end_call_message.clone());
+    if let Some(phrases) = &wire.end_call_phrases {
+        check.lengths("endCallPhrases", phrases, 2..=140);
+        settings.end_call_phrases.clone_from(phrases);
+    }
+    if let Some(plan) = &wire.start_speaking_plan {
+        start_speaking(plan, &mut settings, check);
+    }
+    if let Some(plan) = &wire.stop_speaking_plan {
+        stop_speaking(plan, &mut settings, check);
+    }
+    if let Some(plan) = &wire.keypad_input_plan {
+        settings.keypad = keypad(plan, check);
+    }
+    // A server of the customer's own may act on each request, so none is made in advance.
+    let provider = wire.model.as_ref().and_then(|model| model.provider.as_deref());
+    if provider == Some(CUSTOM_LLM) {
+        settings.speculation = false;
+    }
+    settings
+}
+
+fn start_speaking(plan: &wire::StartSpeakingPlan, to: &mut Settings, check: &mut Validation) {
+    const PLAN: &str = "startSpeakingPlan";
+    let settings = &mut to.start_speaking;
+    let wait = check.duration(&format!("{PLAN}.waitSeconds"), plan.wait_seconds, 0.0..=5.0);
+    set(&mut settings.wait, wait);
+    if let Some(silences) = &plan.transcription_endpointing_plan {
+        // Silences that were asked for are obeyed, so nothing of ours goes before them.
+        settings.smart_endpointing = false;
+        for (name, value, setting) in [
+            ("onPunctuationSeconds", silences.on_punctuation_seconds, &mut settings.on_punctuation),
+            (
+                "onNoPunctuationSeconds",
+                silences.on_no_punctuation_seconds,
+                &mut settings.on_no_punctuation,
+            ),
+            ("onNumberSeconds", silences.on_number_seconds, &mut settings.on_number),
+        ] {
+            let path = format!("{PLAN}.transcriptionEndpointingPlan.{name}");
+            set(setting, check.duration(&path, value, 0.0..=3.0));
+        }
+    }
+    if let Some(smart) = &plan.smart_endpointing_plan {
+        settings.smart_endpointing = true;
+        let path = format!("{PLAN}.smartEndpointingPlan");
+        let providers = ["vapi", "livekit", "custom-endpointing-model"];
+        check.one_of(&format!("{path}.provider"), smart.provider.as_deref(), &providers);
+        if smart.provider.as_deref() == Some("custom-endpointing-model") {
+            check.without_effect(format!("{path}.provider"));
+        }
+        if smart.wait_function.is_some() {
+            check.without_effect(format!("{path}.waitFunction"));
+        }
+    }
+    for (index, rule) in plan.custom_endpointing_rules.iter().flatten().enumerate() {
+        let path = format!("{PLAN}.customEndpointingRules.{index}");
+        let kinds = ["assistant", "customer", "both"];
+        check.one_of(&format!("{path}.type"), rule.kind.as_deref(), &kinds);
+        check.duration(&format!("{path}.timeoutSeconds"), rule.timeout_seconds, 0.0..=15.0);
+        check.without_effect(format!("{PLAN}.customEndpointingRules"));
+    }
+}
+
+fn stop_speaking(plan: &wire::StopSpeakingPlan, to: &mut Settings, check: &mut Validation) {
+    const PLAN: &str = "stopSpeakingPlan";
+    let settings = &mut to.stop_speaking;
+    set(&mut settings.num_words, check.whole(&format!("{PLAN}.numWords"), plan.num_words, 0..=10));
+    let voice = check.duration(&format!("{PLAN}.voiceSeconds"), plan.voice_seconds, 0.0..=0.5);
+    set(&mut settings.voice, voice);
+    let path = format!("{PLAN}.backoffSeconds");
+    set(&mut settings.backoff, check.duration(&path, plan.backoff_seconds, 0.0..=10.0));
+    for (name, phrases, setting) in [
+        (
+            "acknowledgementPhrases",
+            &plan.acknowledgement_phrases,
+            &mut settings.acknowledgement_phrases,
+        ),
+        ("interruptionPhrases", &plan.interruption_phrases, &mut settings.interruption_phrases),
+    ] {
+        if let Some(phrases) = phrases {
+            check.lengths(&format!("{PLAN}.{name}"), phrases, 0..=240);
+            setting.clone_from(phrases);
+        }
+    }
+}
+
+fn keypad(plan: &wire::KeypadInputPlan, check: &mut Validation) -> Option<KeypadPlan> {
+    let mut keypad = KeypadPlan::default();
+    let path = "keypadInputPlan.timeoutSeconds";
+    set(&mut keypad.timeout, check.duration(path, plan.timeout_seconds, 0.0..=10.0));
+    if let Some(delimiters) = &plan.delimiters {
+        let keys = match delimiters {
+            wire::OneOrMany::One(key) => std::slice::from_ref(key),
+            wire::OneOrMany::Many(keys) => keys,
+        };
+        for key in keys {
+            check.one_of("keypadInputPlan.delimiters", Some(key), &["#", "*", ""]);
+        }
+        keypad.delimiters = keys.concat();
+    }
+    plan.enabled.unwrap_or(false).then_some(keypad)
+}
+
+fn transcriber_of(
+    wire: &wire::Transcriber,
+    config: &Config,
+    check: &mut Validation,
+) -> Transcriber {
+    let mut transcriber = config.transcriber.clone();
+    let provider = wire.provider.as_deref();
+    check.one_of("transcriber.provider", provider, TranscriberProvider::NAMES);
+    if let Some(provider) = provider.and_then(TranscriberProvider::from_name) {
+        transcriber.provider = provider;
+    }
+    if let Some(model) = &wire.model {
+        check.folder("transcriber.model", model);
+        transcriber.model.clone_from(model);
+    }
+    transcriber
+}
+
+fn voice_of(wire: &wire::Voice, config: &Config, check: &mut Validation) -> Voice {
+    let mut voice = config.voice.clone();
+    let provider = wire.provider.as_deref();
+    check.one_of("voice.provider", provider, VoiceProvider::NAMES);
+    if let Some(provider) = provider.and_then(VoiceProvider::from_name) {
+        // A voice that is configured for another provider means nothing to this one.
+        if provider != voice.provider {
+            voice.voice = None;
+        }
+        voice.provider = provider;
+    }
+    if wire.voice_id.is_some() {
+        voice.voice.clone_from(&wire.voice_id);
+    }
+    if let Some(model) = &wire.model {
+        check.folder("voice.model", model);
+        voice.model = Some(model.clone());
+    }
+    voice
+}
+
+/// Vapi's word for an OpenAI-compatible server of the customer's own.
+const CUSTOM_LLM: &str = "custom-llm";
+
+fn model_of(wire: wire::Model, config: &Config, check: &mut Validation) -> Model {
+    let mut model = config.model.clone();
+    if let Some(name) = wire.model {
+        model.name = name;
+    }
+    match wire.provider.as_deref() {
+        None => {}
+        Some(CUSTOM_LLM) => {
+            model.provider = ModelProvider::OpenAi;
+            // The configured key belongs to the configured server.
+            model.api_key = None;
+            match wire.url.as_deref().map(ServerUrl::parse) {
+                Some(Ok(url)) => model.base_url = url,
+                Some(Err(_)) => check.problem("model.url must be a URL address"),
+                None => check.problem("model.url should not be empty"),
+            }
+            for (name, value) in wire.headers.into_iter().flatten() {
+                match value {
+                    Value::String(value) => model.headers.push((name, Secret::new(value))),
+                    _ => check.problem(format!("model.headers.{name} must be a string")),
+                }
+            }
+            return model;
+        }
+        Some(provider) => {
+            let mut names = ModelProvider::NAMES.to_vec();
+            names.push(CUSTOM_LLM);
+            check.one_of("model.provider", Some(provider), &names);
+            model.provider = ModelProvider::from_name(provider).unwrap_or(model.provider);
+        }
+    }
+    for (name, sent) in [("url", wire.url.is_some()), ("headers", wire.headers.is_some())] {
+        if sent {
+            check.problem(format!("model.property {name} should not exist"));
+        }
+    }
+    model
+}
+
+fn messages(wire: &[wire::Message], check: &mut Validation) -> Vec<ChatMessage> {
+    let mut messages = Vec::with_capacity(wire.len());
+    for (index, message) in wire.iter().enumerate() {
+        let content = message.content.clone().unwrap_or_default();
+        messages.push(match message.role {
+            Some(wire::MessageRole::System) => ChatMessage::System { content },
+            Some(wire::MessageRole::User) => ChatMessage::User { content },
+            Some(wire::MessageRole::Assistant) => {
+                ChatMessage::Assistant { content, tool_calls: Vec::new() }
+            }
+            _ => {
+                let roles = "assistant, system, user";
+                check.problem(format!(
+                    "model.messages.{index}.role must be one of the following values: {roles}"
+                ));
+                continue;
+            }
+        });
+    }
+    messages
+}
+
+fn tools(wire: &[wire::Tool], check: &mut Validation) -> Vec<ToolDefinition> {
+    let mut tools = Vec::with_capacity(wire.len());
+    for (index, tool) in wire.iter().enumerate() {
+        let path = format!("model.tools.{index}");
+        let kind = tool.kind.as_deref();
+        check.required_one_of(&format!("{path}.type"), kind, &["endCall", "function"]);
+        let function = tool.function.clone().unwrap_or_default();
+        let name = match (kind, function.name) {
+            (_, Some(name)) => name,
+            (Some("endCall"), None) => "endCall".to_owned(),
+            (_, None) => {
+                check.problem(format!("{path}.function.name should not be empty"));
+                continue;
+            }
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            check.problem(format!(
+                "{path}.function.name must match /^[a-zA-Z0-9_-]{{1,64}}$/ regular expression"
+            ));
+        }
+        let parameters = function.parameters.unwrap_or_else(no_parameters);
+        if !parameters.is_object() {
+            check.problem(format!("{path}.function.parameters must be an object"));
+        }
+        let description = function.description.unwrap_or_else(|| match kind {
+            Some("endCall") => "Ends the call.".to_owned(),
+            _ => String::new(),
+        });
+        tools.push(ToolDefinition { name, description, parameters });
+    }
+    tools
+}
+
+fn no_parameters() -> Value {
+    serde_json::json!({"type": "object", "properties": {}})
+}
+
+fn set<T>(setting: &mut T, sent: Option<T>) {
+    if let Some(sent) = sent {
+        *setting = sent;
+    }
+}
+
+/// One line for each problem.
+impl fmt::Display for AssistantError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_deref().unwrap_or("assistant");
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{file}: {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for AssistantError {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        let environment =
+            pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Config::load(&Sources { environment, ..Sources::default() }).expect("a configuration")
+    }
+
+    fn read(json: &Value) -> Result<Assistant, AssistantError> {
+        Assistant::from_json(&json.to_string(), &config(&[]))
+    }
+
+    fn problems(json: &Value) -> Vec<String> {
+        read(json).expect_err("it has problems").problems().to_vec()
+    }
+
+    #[test]
+    fn the_built_in_assistant_is_sound_and_all_of_it_has_effect() {
+        let assistant = Assistant::configured(&config(&[])).expect("it is sound");
+        assert!(!assistant.settings.first_message.is_empty());
+        assert_eq!(assistant.without_effect, BTreeSet::new());
+    }
+
+    #[test]
+    fn nothing_sent_gives_the_defaults_of_the_configuration() {
+        let assistant = read(&json!({})).expect("it is sound");
+        assert_eq!(assistant.settings, Settings::default());
+        assert_eq!(assistant.language, "en");
+        assert!(assistant.first_phrase_exempt && assistant.record);
+
+        let vapi =
+            config(&[("CAUSERIE_DEFAULTS", "vapi"), ("CAUSERIE_RECORDING_ENABLED", "false")]);
+        let assistant = Assistant::from_json("{}", &vapi).expect("it is sound");
+        assert_eq!(assistant.settings, Settings::vapi());
+        assert!(!assistant.first_phrase_exempt && !assistant.record);
+        assert_eq!(assistant.min_phrase_characters, 30);
+    }
+
+    #[test]
+    fn what_is_sent_is_obeyed() {
+        let assistant = read(&json!({
+            "firstMessage": "Bonjour !",
+            "firstMessageMode": "assistant-waits-for-user",
+            "firstMessageInterruptionsEnabled": true,
+            "transcriber": {"provider": "scripted", "language": "fr-FR"},
+            "voice": {"provider": "espeak-ng", "voiceId": "fr", "speed": 1.2,
+                      "chunkPlan": {"minCharacters": 12}},
+            "model": {"provider": "openai", "model": "gpt-4o", "temperature": 0.5,
+                      "messages": [{"role": "system", "content": "Soyez brève."}],
+                      "tools": [{"type": "endCall"}]},
+            "startSpeakingPlan": {"waitSeconds": 0.4},
+            "stopSpeakingPlan": {"numWords": 2, "voiceSeconds": 0.3, "backoffSeconds": 1.5,
+                                 "interruptionPhrases": ["stop"]},
+            "silenceTimeoutSeconds": 20,
+            "maxDurationSeconds": 300,
+            "endCallPhrases": ["au revoir"],
+            "keypadInputPlan": {"enabled": true, "timeoutSeconds": 3, "delimiters": ["#", "*"]},
+            "artifactPlan": {"recordingEnabled": false},
+        }))
+        .expect("it is sound");
+        let settings = &assistant.settings;
+        assert_eq!(settings.first_message, "Bonjour !");
+        assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
+        assert!(settings.first_message_interruptions);
+        assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
+        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.stop_speaking.num_words, 2);
+        assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
+        assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));
+        assert_eq!(settings.stop_speaking.interruption_phrases, ["stop"]);
+        assert_eq!(settings.silence_timeout, Duration::from_secs(20));
+        assert_eq!(settings.max_duration, Duration::from_secs(300));
+        let keypad = settings.keypad.as_ref().expect("it is enabled");
+        assert_eq!((keypad.timeout, keypad.delimiters.as_str()), (Duration::from_secs(3), "#*"));
+        assert_eq!(assistant.language, "fr-FR");
+        assert_eq!(assistant.transcriber.provider, TranscriberProvider::Scripted);
+        assert_eq!(assistant.voice.provider, VoiceProvider::EspeakNg);
+        assert_eq!(assistant.voice.voice.as_deref(), Some("fr"));
+        assert_eq!((assistant.speed, assistant.min_phrase_characters), (1.2, 12));
+        assert_eq!(assistant.model.name, "gpt-4o");
+        assert_eq!(assistant.tools[0].name, "endCall");
+        assert!(!assistant.record);
+    }
+
+    #[test]
+    fn silences_that_are_sent_go_before_our_own_endpointing() {
+        let silences = json!({"transcriptionEndpointingPlan": {"onNoPunctuationSeconds": 2}});
+        let assistant = read(&json!({"startSpeakingPlan": silences})).expect("it is sound");
+        let plan = &assistant.settings.start_speaking;
+        assert!(!plan.smart_endpointing);
+        assert_eq!(plan.on_no_punctuation, Duration::from_secs(2));
+        assert_eq!(plan.on_punctuation, Duration::from_millis(100));
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once_in_vapis_words() {
+        let mut told = problems(&json!({
+            "name": "x".repeat(41),
+            "stopSpeakingPlan": {"voiceSeconds": 0.6, "numWords": 1.5},
+            "silenceTimeoutSeconds": 5,
+            "endCallPhrases": ["a", "au revoir"],
+            "voice": {"provider": "flite", "enableSsml": true},
+            "transcriber": {"provider": "deepgram", "model": "../../etc"},
+            "model": {"provider": "custom-llm",
+                      "messages": [{"role": "function", "content": ""}],
+                      "tools": [{"type": "transferCall"}, {"type": "function",
+                                 "function": {"name": "what is it"}}]},
+            "tools": [],
+        }));
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                "each value in endCallPhrases must be longer than or equal to 2 characters",
+                "model.messages.0.role must be one of the following values: assistant, system, user",
+                "model.tools.0.function.name should not be empty",
+                "model.tools.0.type must be one of the following values: endCall, function",
+                "model.tools.1.function.name must match /^[a-zA-Z0-9_-]{1,64}$/ regular expression",
+                "model.url should not be empty",
+                "name must be shorter than or equal to 40 characters",
+                "property tools should not exist",
+                "silenceTimeoutSeconds must not be less than 10",
+                "stopSpeakingPlan.numWords must be an integer number",
+                "stopSpeakingPlan.voiceSeconds must not be greater than 0.5",
+                "transcriber.model must be the name of a folder in models_dir",
+                "transcriber.provider must be one of the following values: moonshine, sherpa-onnx, \
+                 scripted",
+                "voice.property enableSsml should not exist",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_its_path() {
+        let told = problems(&json!({"stopSpeakingPlan": {"numWords": "two"}}));
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with("stopSpeakingPlan.numWords: invalid type: string"), "{told:?}");
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_told_with_its_line() {
+        let error = Assistant::from_json("{\n  \"name\": }", &config(&[])).expect_err("no JSON");
+        assert!(error.to_string().contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn fields_of_vapis_that_have_no_effect_yet_are_taken_and_named() {
+        let assistant = read(&json!({
+            "server": {"url": "https://example.com"},
+            "analysisPlan": {"summaryPlan": {"enabled": true}},
+            "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
+                      "tools": [{"type": "function", "async": true,
+                                 "function": {"name": "f", "strict": false}}]},
+            "startSpeakingPlan": {"smartEndpointingPlan":
+                {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
+        }))
+        .expect("it is sound");
+        let expected = [
+            "analysisPlan",
+            "model.toolIds",
+            "model.tools.async",
+            "model.tools.function.strict",
+            "server",
+            "startSpeakingPlan.smartEndpointingPlan.waitFunction",
+        ];
+        assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
+    }
+
+    #[test]
+    fn a_customers_own_server_gets_neither_our_key_nor_requests_in_advance() {
+        let config = config(&[("CAUSERIE_MODEL_API_KEY", "hunter2")]);
+        let json = json!({"model": {"provider": "custom-llm", "model": "m",
+            "url": "https://llm.example.com/v1?s=secret", "headers": {"X-Key": "hunter3"}}});
+        let assistant = Assistant::from_json(&json.to_string(), &config).expect("it is sound");
+        assert_eq!(assistant.model.api_key, None);
+        assert_eq!(assistant.model.base_url.expose(), "https://llm.example.com/v1?s=secret");
+        assert_eq!(assistant.model.headers, [("X-Key".to_owned(), Secret::new("hunter3"))]);
+        assert!(!assistant.settings.speculation);
+        assert!(!format!("{assistant:?}").contains("hunter"));
+        assert!(!format!("{assistant:?}").contains("secret="));
+    }
+}
