@@ -276,7 +276,7 @@ async fn a_clear_leaves_at_once_and_is_never_lost() {
     let (turn, at) = call.leg.hold(now).expect("playing");
     assert_eq!(turn, TurnId(1));
     assert!((1_600..4_000).contains(&at), "{at}");
-    // The leg asked to be polled again: no time passes.
+    // It leaves with the next poll: no time passes.
     let _ = timeout(Duration::ZERO, call.next()).await;
     assert_eq!(call.carrier.received_events(), ["clear"]);
     let now = call.now();
