@@ -344,7 +344,8 @@ impl<S: Socket> TwilioLeg<S> {
         Ok(true)
     }
 
-    /// Lets go of everything. A close frame is offered where somebody may still read it.
+    /// Lets go of the socket, after a close frame where somebody may still read it. The replies
+    /// stay until the leg is dropped: how far the last was heard is yet to be asked.
     fn end(&mut self, cx: &mut Context<'_>, end: LegEnd) -> Option<TransportEvent> {
         let mut socket = self.socket.take()?;
         let code = match end {
@@ -362,7 +363,7 @@ impl<S: Socket> TwilioLeg<S> {
         if code.is_some() || end == LegEnd::PeerClosed {
             let _ = farewell.poll_flush(cx);
         }
-        self.playout = Playout::new(self.settings.playout);
+        tracing::debug!(?end, counts = ?self.counts(), "a leg is over");
         let closed_by_us = matches!(self.closing, Closing::Sent(_))
             && matches!(end, LegEnd::PeerClosed | LegEnd::Disconnected | LegEnd::Stopped);
         Some(TransportEvent::Ended(if closed_by_us { LegEnd::Closed } else { end }))
