@@ -1,7 +1,7 @@
 //! Flite: small, fast English voices, run as a program (Debian package `flite`).
 //!
 //! One run gives the audio and the time of every sound (`-psdur`). A second, with the smallest
-//! voice and no audio, gives the sounds of each word, and the two are [aligned](crate::align):
+//! voice and no audio, gives the sounds of each word, and the two are aligned:
 //! words are placed to the sample. Text without a newline at its end loses its last word
 //! (flite 2.2), so one is always sent.
 
