@@ -1,11 +1,15 @@
 //! The machine: what it is told, what it asks for, and when it wants to be called.
 
 mod closing;
+mod concluding;
+mod cut;
+mod failing;
 mod hearing;
 mod invariants;
 mod keypad;
 mod replying;
 mod settling;
+mod tools;
 mod yielding;
 
 use std::collections::VecDeque;
@@ -24,8 +28,8 @@ use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 use crate::toolbox::Toolbox;
 
+use self::cut::Cut;
 use self::keypad::Keypad;
-use self::replying::Cut;
 
 /// More firings than any input can cause; a bound, so that a mistake of ours cannot hang a call.
 const MOST_FIRINGS: usize = 32;
@@ -163,13 +167,13 @@ impl Floor {
             State::Listening => self.listening_deadlines(&mut soonest),
             State::Settling(settling) => self.settling_deadlines(settling, &mut soonest),
             State::Speaking(speaking) => {
-                soonest.at(replying::stalled_at(&speaking.reply), Reason::ReplyStalled);
+                soonest.at(failing::stalled_at(&speaking.reply), Reason::ReplyStalled);
             }
             State::Thinking(thinking) => {
                 if let Some(release) = thinking.release {
                     soonest.at(release, Reason::Release);
                 }
-                soonest.at(replying::stalled_at(&thinking.reply), Reason::ReplyStalled);
+                soonest.at(failing::stalled_at(&thinking.reply), Reason::ReplyStalled);
             }
             State::Yielding(yielding) => self.yielding_deadlines(yielding, &mut soonest),
         }
