@@ -13,6 +13,7 @@ mod tools;
 mod yielding;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::caller::Caller;
 use crate::counters::Counters;
@@ -37,6 +38,10 @@ const MOST_FIRINGS: usize = 32;
 /// Orders to say something that may wait. An operator who types faster than that repeats
 /// themselves.
 const MOST_ORDERS: usize = 8;
+
+/// Silence allowed on top of `silence_timeout` while a tool runs: Vapi's longest default (20 s),
+/// and some. A tool that is never answered must not keep a call open until `max_duration`.
+const TOOL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who holds the floor of one call. See the crate's documentation for the contract.
 #[derive(Debug)]
@@ -339,8 +344,10 @@ impl Floor {
             soonest.at(cut.overdue_at(), Reason::Held);
         } else if self.has_something_to_say() {
             soonest.at(self.backoff_until, Reason::Release);
-        } else if self.toolbox.is_idle() {
-            soonest.at(self.quiet_since + self.settings.silence_timeout, Reason::SilenceTimeout);
+        } else {
+            let patience = if self.toolbox.is_idle() { Duration::ZERO } else { TOOL_PATIENCE };
+            let silence = self.settings.silence_timeout + patience;
+            soonest.at(self.quiet_since + silence, Reason::SilenceTimeout);
         }
     }
 

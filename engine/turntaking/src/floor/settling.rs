@@ -87,6 +87,10 @@ impl Floor {
             return (since, Reason::EndOfTurn);
         }
         let wait = self.silence_wanted(settling, shape);
+        if wait.is_zero() && settling.ended == Some(RecognizerEnd::Certain) {
+            // It ends the turn with the words it has given.
+            return (since, Reason::EndOfTurn);
+        }
         match coverage {
             Coverage::Settled => (since + wait, Reason::EndOfTurn),
             Coverage::Guessed => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
