@@ -28,6 +28,23 @@ pub struct StreamConfig {
     pub language: String,
 }
 
+impl StreamConfig {
+    /// Refuses a language that is none of `spoken`, whatever its region (`en` is spoken where
+    /// `en-GB` is asked for).
+    pub(crate) fn expect_language<S: AsRef<str>>(
+        &self,
+        provider: &'static str,
+        spoken: &[S],
+    ) -> Result<(), RecognizerError> {
+        let primary = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_owned();
+        let asked = primary(&self.language);
+        if spoken.iter().any(|tag| primary(tag.as_ref()).eq_ignore_ascii_case(&asked)) {
+            return Ok(());
+        }
+        Err(RecognizerError::Language { provider, language: self.language.clone() })
+    }
+}
+
 /// One call's recognition. Dropping it stops all its work.
 pub trait RecognizerStream: Send {
     /// Takes the next samples. Never blocks and, after warm-up, never allocates; where the
@@ -123,6 +140,14 @@ pub enum RecognizerError {
         provider: &'static str,
         /// The tag that was asked for.
         language: String,
+    },
+    /// The provider cannot take audio at this rate; choose a standard one.
+    #[error("transcriber {provider}: {reason}")]
+    Rate {
+        /// Who.
+        provider: &'static str,
+        /// Which rate, and what would do.
+        reason: String,
     },
     /// The model files are missing or unusable.
     #[error("transcriber {provider}: {reason}")]

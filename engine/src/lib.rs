@@ -1,9 +1,21 @@
 //! Causerie: a self-hosted, real-time voice engine.
+//!
+//! `api → app → session → {transport, llm, providers}`. The session imports neither `api` nor
+//! `store`: it emits events, they consume them. Nothing outside `config` reads the environment.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod app;
+pub mod assemble;
+pub mod carrier;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod llm;
 pub mod models;
+pub mod recording;
+pub mod session;
+pub mod store;
+pub mod telemetry;
 pub mod transport;

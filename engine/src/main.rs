@@ -1,4 +1,4 @@
-//! `causerie`.
+//! `causerie`: reads the command line and the configuration, and hands over.
 
 use std::process::ExitCode;
 
@@ -22,9 +22,12 @@ async fn main() -> ExitCode {
         }
     };
     match cli.command {
+        Command::Serve(_) => cli::serve::run(&config).await,
+        Command::Demo(args) => cli::demo::run(&config, &args.out).await,
         Command::Models(args) => {
             cli::models::run(args.command, &Library::new(&config.models_dir)).await.expect("stdout")
         }
+        Command::Replay(args) => cli::replay::run(&args.call, &config.data_dir),
         Command::Config => {
             print!("{}", config::annotated());
             ExitCode::SUCCESS

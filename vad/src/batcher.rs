@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing on the way locks. A task enters the kernel to wake the thread only while it sleeps for
-//! want of work ([`Bell`]); with many calls the thread keeps time by itself and is never woken.
+//! want of work; with many calls the thread keeps time by itself and is never woken.
 //!
 //! A call is never left deaf: a window whose inference failed, and every window after the thread is
 //! gone, is scored by its level instead ([`EnergyScorer`]), with an error in the log.
@@ -15,16 +15,17 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::task::{Context, Poll};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use codecs::SampleRate;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::bell::{Bell, Sleep};
 use crate::detector::{Score, Vad, VadStream};
 use crate::energy::{Admission, EnergyGate, EnergyScorer, Unread, level_dbfs};
 use crate::error::LoadError;
@@ -76,6 +77,7 @@ pub struct SileroVad {
     /// `Some` until dropped.
     opening: Option<SyncSender<Box<Slot>>>,
     bell: Bell,
+    counted: Arc<Counted>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -92,25 +94,27 @@ impl SileroVad {
     ) -> Result<Self, LoadError> {
         let silero = Silero::load(runtime, model, settings.schedule.max_batch)?;
         let (opening, opened) = sync_channel(settings.opening.max(1));
-        let shared = Arc::new(Shared::default());
+        let (sleep, counted) = (Sleep::default(), Arc::new(Counted::default()));
+        let asleep = sleep.flag();
         let worker = Worker {
             silero,
             schedule: Schedule::new(settings.schedule),
             opened,
-            shared: Arc::clone(&shared),
+            sleep,
+            counted: Arc::clone(&counted),
             lanes: [Lane::new(Band::Narrow), Lane::new(Band::Wide)],
         };
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || worker.run())
             .map_err(|source| LoadError::Thread { name: THREAD, source })?;
-        let bell = Bell { thread: thread.thread().clone(), shared };
-        Ok(Self { settings, opening: Some(opening), bell, thread: Some(thread) })
+        let bell = Sleep::bell(&asleep, thread.thread());
+        Ok(Self { settings, opening: Some(opening), bell, counted, thread: Some(thread) })
     }
 
     /// What the thread has done so far.
     pub fn counters(&self) -> Counters {
-        let counted = &self.bell.shared.counted;
+        let counted = &self.counted;
         Counters {
             scored: counted.scored.load(Ordering::Relaxed),
             skipped: counted.skipped.load(Ordering::Relaxed),
@@ -147,6 +151,7 @@ impl Vad for SileroVad {
             scores,
             waker,
             bell: self.bell.clone(),
+            counted: Arc::clone(&self.counted),
             fallback: None,
         }))
     }
@@ -180,13 +185,14 @@ struct SileroStream {
     scores: Consumer<Score>,
     waker: Arc<AtomicWaker>,
     bell: Bell,
+    counted: Arc<Counted>,
     /// `Some` once the thread is gone.
     fallback: Option<Unread>,
 }
 
 impl VadStream for SileroStream {
     fn push(&mut self, samples: &[i16]) {
-        let Self { windower, scorer, windows, bell, fallback, .. } = self;
+        let Self { windower, scorer, windows, counted, fallback, .. } = self;
         let mut sent = false;
         windower.push(samples, |window, end| {
             let level_dbfs = level_dbfs(window);
@@ -198,12 +204,12 @@ impl VadStream for SileroStream {
             let mut samples = [0; MAX_WINDOW];
             samples[..window.len()].copy_from_slice(window);
             if windows.push(Window { end, level_dbfs, by_level, samples }).is_err() {
-                bell.shared.counted.lost.fetch_add(1, Ordering::Relaxed);
+                counted.lost.fetch_add(1, Ordering::Relaxed);
             }
             sent = true;
         });
         if sent {
-            self.bell.ring_if_asked();
+            self.bell.ring_if_asleep();
         }
     }
 
@@ -233,38 +239,6 @@ impl Drop for SileroStream {
         // Lets the thread free the slot now and not at the next window.
         self.bell.ring();
     }
-}
-
-/// How streams wake the thread.
-#[derive(Clone, Debug)]
-struct Bell {
-    thread: Thread,
-    shared: Arc<Shared>,
-}
-
-impl Bell {
-    /// Wakes the thread, whatever it waits for.
-    fn ring(&self) {
-        self.thread.unpark();
-    }
-
-    /// Wakes the thread if it sleeps for want of work. The fence pairs with [`Worker::sleep`]'s:
-    /// of "I pushed" and "I am going to sleep" one side sees the other's.
-    fn ring_if_asked(&self) {
-        fence(Ordering::SeqCst);
-        let asleep = &self.shared.asleep;
-        if asleep.load(Ordering::Relaxed) && asleep.swap(false, Ordering::Relaxed) {
-            self.thread.unpark();
-        }
-    }
-}
-
-/// What the thread and its streams share.
-#[derive(Debug, Default)]
-struct Shared {
-    /// The thread sleeps, or is about to, until a stream has a window.
-    asleep: AtomicBool,
-    counted: Counted,
 }
 
 #[derive(Debug, Default)]
@@ -323,7 +297,7 @@ impl Slot {
 /// The streams of one band; those whose windows go into the next batches.
 struct Lane {
     band: Band,
-    slots: Vec<Box<Slot>>,
+    slots: Vec<Slot>,
     /// Indices of slots, and whether the window is only heard to forget.
     ready: Vec<(usize, Admission)>,
 }
@@ -399,7 +373,8 @@ struct Worker {
     silero: Silero,
     schedule: Schedule,
     opened: Receiver<Box<Slot>>,
-    shared: Arc<Shared>,
+    sleep: Sleep,
+    counted: Arc<Counted>,
     lanes: [Lane; 2],
 }
 
@@ -409,7 +384,7 @@ impl Worker {
             self.retire();
             match self.schedule.next(Instant::now(), self.streams(), self.is_ready()) {
                 Step::Run => self.score(),
-                Step::AwaitWork => self.sleep(),
+                Step::AwaitWork => self.sleep.until_rung(None, || self.is_ready()),
                 Step::SleepUntil(then) => {
                     thread::park_timeout(then.saturating_duration_since(Instant::now()));
                 }
@@ -426,7 +401,7 @@ impl Worker {
                         Band::Narrow => &mut self.lanes[0],
                         Band::Wide => &mut self.lanes[1],
                     };
-                    lane.slots.push(slot);
+                    lane.slots.push(*slot);
                     lane.ready.reserve(lane.slots.len());
                 }
                 Err(TryRecvError::Empty) => return true,
@@ -452,22 +427,11 @@ impl Worker {
 
     /// Scores everything there is, one window of each stream at a time.
     fn score(&mut self) {
-        let counted = &self.shared.counted;
+        let counted = &self.counted;
         for lane in &mut self.lanes {
             while lane.gather(counted) {
                 lane.score(&mut self.silero, &self.schedule, counted);
             }
         }
-    }
-
-    /// Sleeps until rung for. An opening, a closing and the end ring in any case, and a ring before
-    /// the sleep ends it at once.
-    fn sleep(&self) {
-        self.shared.asleep.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if !self.is_ready() {
-            thread::park();
-        }
-        self.shared.asleep.store(false, Ordering::Relaxed);
     }
 }

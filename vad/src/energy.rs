@@ -9,17 +9,17 @@ use codecs::SampleRate;
 use crate::detector::{Score, Vad, VadStream};
 use crate::window::Windower;
 
-/// Below this level a window is silence and scores 0. −66 dBFS is two to three steps of µ-law
-/// around zero, the idle noise of a digital line; the faintest voiced windows of the telephone
-/// recordings this was tried on are ten dB above it.
+/// Below this level a window is silence and scores 0. −66 dBFS is twice the smallest step of µ-law,
+/// the idle noise of a digital line. On both sides of a recorded support call, through µ-law, it
+/// silenced 4 of 1,770 windows that the model calls voiced, each the tail after a word.
 pub const SILENCE_DBFS: f32 = -66.0;
 
 /// For how many windows of silence in a row the model still listens (512 ms).
 ///
 /// Silero remembers for about half a second. Were it stopped at the first silent window, it would
-/// wake with the last word still in mind: on a telephone call whose pauses are silent, 3 in 100 of
-/// its decisions differed from an unbroken run; after 16 windows, 1 in 200. The score of a silent
-/// window is 0 from the first one.
+/// wake with the last word still in mind: on that call 1.4 % of its decisions then differ from those
+/// of an unbroken run, and 0.4 % after 16 windows. The score of a silent window is 0 from the first
+/// one, so silence is heard no later for it.
 pub const SETTLE_WINDOWS: u32 = 16;
 
 /// The mean square of a window's samples, in units of full scale (1.0: a square wave at 0 dBFS).

@@ -13,13 +13,18 @@
 #![forbid(unsafe_code)]
 
 pub mod batcher;
+mod bell;
 pub mod detector;
 pub mod energy;
 pub mod error;
 pub mod gate;
+pub mod mel;
 pub mod schedule;
 pub mod scripted;
 pub mod silero;
+pub mod smart_turn;
+pub mod turn;
+pub mod turn_stream;
 pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
@@ -28,3 +33,6 @@ pub use energy::EnergyVad;
 pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};
 pub use scripted::ScriptedVad;
+pub use smart_turn::TurnModel;
+pub use turn::{TurnCounters, TurnSettings, TurnWorker};
+pub use turn_stream::TurnStream;

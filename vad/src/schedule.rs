@@ -72,7 +72,7 @@ impl Schedule {
     pub fn batches(&self, ready: usize) -> impl Iterator<Item = usize> + use<> {
         let max = self.settings.max_batch.max(1);
         let count = ready.div_ceil(max);
-        let (size, larger) = if count == 0 { (0, 0) } else { (ready / count, ready % count) };
+        let (size, larger) = (ready / count.max(1), ready % count.max(1));
         (0..count).map(move |index| size + usize::from(index < larger))
     }
 }

@@ -1,7 +1,10 @@
 //! The command line: what can be asked for. Each command's work is in a file of its own.
 
+pub mod demo;
 pub mod doctor;
 pub mod models;
+pub mod replay;
+pub mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

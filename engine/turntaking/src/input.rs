@@ -36,6 +36,11 @@ impl Probability {
         Self(if scaled.is_nan() { 0 } else { scaled as u16 })
     }
 
+    /// The probability in ten-thousandths: what decisions are computed from, without rounding.
+    pub const fn ten_thousandths(self) -> u16 {
+        self.0
+    }
+
     /// The probability as a number from 0 to 1.
     pub fn get(self) -> f32 {
         f32::from(self.0) / 10_000.0
@@ -81,8 +86,16 @@ pub enum EndReason {
     ExceededMaxDuration,
     /// Nobody said anything for `silenceTimeoutSeconds`.
     SilenceTimedOut,
-    /// The media leg died: no frame, or a peer that stopped reading.
+    /// The carrier went away without a word.
     MediaLost,
+    /// The carrier is connected but sends no audio.
+    MediaSilent,
+    /// The carrier stopped taking our audio.
+    MediaStalled,
+    /// The carrier does not keep to its protocol.
+    MediaBroken,
+    /// The engine is shutting down and the call did not finish within the limit.
+    WorkerShutdown,
     /// A provider failed and nothing could take its place.
     ProviderFailed(Stage),
     /// An operator, the API, or the end of the process.
@@ -126,6 +139,8 @@ pub enum Input<'a> {
     },
     /// The recogniser takes its end of turn back.
     TurnResumed,
+    /// The recogniser is dead and nothing takes its place.
+    RecognizerFailed,
     /// The turn model's answer to `Output::AskTurnModel`.
     TurnScore {
         /// The pause that was asked about.
@@ -157,7 +172,8 @@ pub enum Input<'a> {
         /// The reply.
         turn: TurnId,
     },
-    /// A stage failed for this reply.
+    /// A stage failed for this reply. Audio that is ready (the last `Voiced`) is still played; no
+    /// more will come.
     ReplyFailed {
         /// The reply.
         turn: TurnId,

@@ -57,6 +57,9 @@ pub enum Event {
         /// They entered history.
         is_final: bool,
     },
+    /// The caller went on before a word of the reply was heard: the last final transcript is
+    /// withdrawn, and its words come again with those that follow.
+    TurnReopened,
     /// What the caller heard of a reply; it entered history with these words.
     AssistantHeard {
         /// The reply.

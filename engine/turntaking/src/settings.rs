@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::phrases;
+
 /// Who speaks first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +50,47 @@ pub struct StopSpeakingPlan {
     pub interruption_phrases: Vec<String>,
 }
 
+impl Default for StartSpeakingPlan {
+    fn default() -> Self {
+        Self {
+            wait: Duration::ZERO,
+            smart_endpointing: true,
+            on_punctuation: Duration::from_millis(100),
+            on_no_punctuation: Duration::from_millis(1_500),
+            on_number: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Default for StopSpeakingPlan {
+    fn default() -> Self {
+        Self {
+            num_words: 0,
+            voice: Duration::from_millis(200),
+            // The end of the caller's turn already is a silence; a second on top of it is the
+            // most audible difference between a machine and a person.
+            backoff: Duration::ZERO,
+            acknowledgement_phrases: phrases::default_acknowledgements(),
+            interruption_phrases: phrases::default_interruptions(),
+        }
+    }
+}
+
+/// Keys of the caller's keypad taken as words (Vapi's `keypadInputPlan`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeypadPlan {
+    /// An entry ends when no key was pressed for this long. Vapi: 2 s.
+    pub timeout: Duration,
+    /// Each of these keys ends an entry and is no part of it. Vapi: none; customers send `#`.
+    pub delimiters: String,
+}
+
+impl Default for KeypadPlan {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(2), delimiters: "#".to_owned() }
+    }
+}
+
 /// Everything the Floor decides by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -71,4 +114,50 @@ pub struct Settings {
     pub end_call_phrases: Vec<String>,
     /// Said before the call is ended by the assistant or a timer; empty: nothing.
     pub end_call_message: String,
+    /// Keypad input; `None`: keys are ignored, and counted.
+    #[serde(default)]
+    pub keypad: Option<KeypadPlan>,
+}
+
+impl Default for Settings {
+    /// Ours, where the assistant says nothing: Vapi's, with smart endpointing of our own,
+    /// speculation, and no silence that serves nobody (`wait`, `backoff`).
+    fn default() -> Self {
+        Self {
+            first_message: String::new(),
+            first_message_mode: FirstMessageMode::default(),
+            first_message_interruptions: false,
+            start_speaking: StartSpeakingPlan::default(),
+            stop_speaking: StopSpeakingPlan::default(),
+            speculation: true,
+            silence_timeout: Duration::from_secs(30),
+            max_duration: Duration::from_secs(600),
+            end_call_phrases: Vec::new(),
+            end_call_message: String::new(),
+            keypad: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Vapi's own defaults (`defaults = "vapi"` in the configuration).
+    pub fn vapi() -> Self {
+        let ours = Self::default();
+        let (acknowledgement_phrases, interruption_phrases) = phrases::vapi();
+        Self {
+            start_speaking: StartSpeakingPlan {
+                wait: Duration::from_millis(400),
+                smart_endpointing: false,
+                ..ours.start_speaking
+            },
+            stop_speaking: StopSpeakingPlan {
+                backoff: Duration::from_secs(1),
+                acknowledgement_phrases,
+                interruption_phrases,
+                ..ours.stop_speaking
+            },
+            speculation: false,
+            ..ours
+        }
+    }
 }

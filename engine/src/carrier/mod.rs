@@ -1,0 +1,18 @@
+//! The other end of the line: a carrier and a caller, as Twilio and somebody on a telephone
+//! would be. `causerie call`, the demo, the load generator and the tests place calls with it.
+//!
+//! [`script`] (what the caller does) and [`playout_model`] (what the carrier plays) are pure;
+//! [`client`] puts them on a WebSocket; [`record`] says what was heard, and when.
+
+pub mod client;
+pub mod impairment;
+pub mod playout_model;
+pub mod record;
+pub mod script;
+pub mod webhook;
+
+pub use client::{CarrierConfig, CarrierError, place_call};
+pub use impairment::{Fault, Impairments};
+pub use record::{CallEnd, CallRecord};
+pub use script::{Action, CallerScript, Cue, When};
+pub use webhook::{Dialled, Webhook};

@@ -1,0 +1,48 @@
+//! `causerie serve`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::Engine;
+use crate::config::Config;
+
+/// Answers calls until SIGTERM or SIGINT. One line of JSON on standard output says that calls are
+/// taken, and where.
+pub async fn run(config: &Config) -> ExitCode {
+    match serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("causerie: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: &Config) -> Result<(), Box<dyn std::error::Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let engine = Engine::start(config, None).await?;
+    let ready = json!({
+        "ready": true,
+        "listen": engine.address()?,
+        "public_url": engine.app().public_url().to_string(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+    });
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{ready}")?;
+    stdout.flush()?;
+    drop(stdout);
+    engine
+        .serve(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,220 @@
+//! The session's end of a recording.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use atomic_waker::AtomicWaker;
+use rtrb::{Consumer, Producer, RingBuffer};
+use turntaking::time::Instant;
+
+use super::lines::{LineWriter, line_ring};
+use super::{Options, Report};
+
+/// Room for the audio of both sides, in milliseconds of one: a disk may stall for half as long.
+const AUDIO_MS: usize = 2_000;
+/// Blocks of audio in flight: one each 10 ms of that room.
+const BLOCKS: usize = AUDIO_MS / 10;
+/// Most milliseconds of audio in one block; longer ones are cut.
+const BLOCK_MS: usize = 100;
+/// Room for the journal, in bytes: some ten seconds of a busy call.
+const JOURNAL_BYTES: usize = 32 * 1_024;
+
+/// What a block of audio is. Its samples are in the other ring.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Block {
+    /// From the caller: position on the carrier's timestamps, arrival, samples.
+    Caller { at: u64, now: Instant, len: u32 },
+    /// From the agent: run, when the run's first sample was heard, position in the run, samples.
+    Agent { run: u64, start: Instant, offset: u64, len: u32 },
+}
+
+/// What both ends see.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Set by the session, after its last word.
+    pub(super) finished: AtomicBool,
+    pub(super) dropped_samples: AtomicU64,
+    pub(super) lost_lines: AtomicU64,
+    /// Lines lost at the end, of which no marker tells.
+    pub(super) pending_lines: AtomicU64,
+    /// Set by the writer, after the files are closed.
+    pub(super) report: OnceLock<Report>,
+    waker: AtomicWaker,
+}
+
+impl Shared {
+    /// The files are complete.
+    pub(super) fn complete(&self, report: Report) {
+        // A second report would mean two writers for one call; the first stands.
+        let _ = self.report.set(report);
+        self.waker.wake();
+    }
+}
+
+/// The writer's end of the rings.
+#[derive(Debug)]
+pub(super) struct TapReader {
+    pub(super) blocks: Consumer<Block>,
+    pub(super) samples: Consumer<i16>,
+    pub(super) lines: Consumer<u8>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// Takes a call's audio and journal from its session. Belongs to the session's task; none of its
+/// methods locks, allocates, blocks or makes a system call. What the writer has no room for is
+/// dropped, newest first, and counted in the [`Report`].
+#[derive(Debug)]
+pub struct CallTap {
+    audio: Option<AudioTap>,
+    journal: Option<LineWriter>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct AudioTap {
+    blocks: Producer<Block>,
+    samples: Producer<i16>,
+    /// Most samples in a block.
+    block: usize,
+    /// Number of the agent's run in progress, when it began, and how long it is so far.
+    run: u64,
+    start: Instant,
+    offset: u64,
+    dropped: u64,
+}
+
+impl CallTap {
+    /// A tap into nothing, for a call of which nothing is kept.
+    pub fn off() -> Self {
+        let shared = Arc::new(Shared::default());
+        shared.complete(Report::default());
+        Self { audio: None, journal: None, shared }
+    }
+
+    /// A tap and the writer's end of it.
+    pub(super) fn new(options: Options) -> (Self, TapReader) {
+        let shared = Arc::new(Shared::default());
+        let samples_in = |ms: usize| (options.rate.hz() as usize * ms / 1_000).max(1);
+        // What is switched off takes no room.
+        let room = |on: bool, size: usize| if on { size } else { 0 };
+        let (samples, sample_reader) = RingBuffer::new(room(options.audio, samples_in(AUDIO_MS)));
+        let (blocks, block_reader) = RingBuffer::new(room(options.audio, BLOCKS));
+        let (lines, line_reader) = line_ring(room(options.journal, JOURNAL_BYTES));
+        let audio = options.audio.then(|| AudioTap {
+            blocks,
+            samples,
+            block: samples_in(BLOCK_MS),
+            run: 0,
+            start: Instant::START,
+            offset: 0,
+            dropped: 0,
+        });
+        let tap =
+            Self { audio, journal: options.journal.then_some(lines), shared: Arc::clone(&shared) };
+        let reader =
+            TapReader { blocks: block_reader, samples: sample_reader, lines: line_reader, shared };
+        (tap, reader)
+    }
+
+    /// Records what the caller said: `at` is the first sample's position on the carrier's
+    /// timestamps, in samples; `now` when it arrived.
+    pub fn caller(&mut self, at: u64, now: Instant, samples: &[i16]) {
+        let Some(audio) = &mut self.audio else { return };
+        let mut at = at;
+        for part in samples.chunks(audio.block) {
+            audio.push(Block::Caller { at, now, len: part.len() as u32 }, part);
+            at = at.wrapping_add(part.len() as u64);
+        }
+        self.shared.dropped_samples.store(audio.dropped, Ordering::Relaxed);
+    }
+
+    /// Records what the caller heard of the agent: `at` is when the first of these samples was
+    /// heard. A run is speech without a break: its samples follow each other whatever `at` says,
+    /// so set `new_run` where playback began, was resumed after a hold, or ran dry.
+    pub fn agent(&mut self, at: Instant, new_run: bool, samples: &[i16]) {
+        let Some(audio) = &mut self.audio else { return };
+        if new_run || audio.run == 0 {
+            audio.run += 1;
+            audio.start = at;
+            audio.offset = 0;
+        }
+        for part in samples.chunks(audio.block) {
+            let block = Block::Agent {
+                run: audio.run,
+                start: audio.start,
+                offset: audio.offset,
+                len: part.len() as u32,
+            };
+            audio.push(block, part);
+            // A part that was dropped keeps its place.
+            audio.offset += part.len() as u64;
+        }
+        self.shared.dropped_samples.store(audio.dropped, Ordering::Relaxed);
+    }
+
+    /// Whether there is a journal: where not, a line need not be made.
+    pub fn has_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// Appends a line, without line break, to the journal.
+    pub fn journal(&mut self, line: &str) {
+        let Some(journal) = &mut self.journal else { return };
+        journal.push(line);
+        self.shared.lost_lines.store(journal.lost(), Ordering::Relaxed);
+        self.shared.pending_lines.store(journal.pending(), Ordering::Relaxed);
+    }
+
+    /// Nothing more will come. The files are complete when the handle is. A tap that is dropped
+    /// ends its recording as well.
+    pub fn finish(self) -> FinishHandle {
+        FinishHandle { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for CallTap {
+    fn drop(&mut self) {
+        // Releases everything pushed before: a writer that sees it will find all of it.
+        self.shared.finished.store(true, Ordering::Release);
+    }
+}
+
+impl AudioTap {
+    fn push(&mut self, block: Block, samples: &[i16]) {
+        // The samples first, so that a block's are there when it is seen.
+        if self.blocks.is_full() || self.samples.push_entire_slice(samples).is_err() {
+            self.dropped += samples.len() as u64;
+            return;
+        }
+        self.blocks.push(block).expect("only this end fills it, and it was not full");
+    }
+}
+
+/// Resolves to the call's [`Report`] once its files are complete.
+#[derive(Debug)]
+pub struct FinishHandle {
+    shared: Arc<Shared>,
+}
+
+impl FinishHandle {
+    /// The report, if the files are complete.
+    pub fn report(&self) -> Option<&Report> {
+        self.shared.report.get()
+    }
+}
+
+impl Future for FinishHandle {
+    type Output = Report;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Report> {
+        // Register before looking, so that no wake-up falls between the two.
+        self.shared.waker.register(cx.waker());
+        match self.shared.report.get() {
+            Some(report) => Poll::Ready(report.clone()),
+            None => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The driver loop of a call.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use asr::StreamConfig;
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
+use turntaking::floor::Floor;
+use turntaking::input::{EndReason, Input};
+use turntaking::journal;
+use turntaking::output::Output;
+use turntaking::settings::Settings;
+use turntaking::time::Instant;
+
+use super::CallId;
+use super::clock::CallClock;
+use super::egress::Egress;
+use super::event::{CallStats, SessionEvent, SessionEventKind};
+use super::ingress::Ingress;
+use super::providers::{Persona, Providers};
+use crate::recording::{CallTap, FinishHandle};
+use crate::transport::{LegEnd, MediaTransport, TransportEvent};
+
+/// The most events taken from one source before the others have their turn. A carrier that
+/// bunches a second of audio (50 frames) is served in two rounds.
+const WORK_PER_SOURCE: usize = 32;
+
+/// Rounds of a wake-up before the task yields to the other calls of its thread.
+const ROUNDS_PER_WAKE: usize = 8;
+
+/// How long a carrier may take to close its leg once we hung up.
+const CLOSING_LIMIT: Duration = Duration::from_secs(3);
+
+/// An order from outside the call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Say this.
+    Say {
+        /// The words.
+        text: String,
+        /// Hang up once they were heard.
+        end_call_after: bool,
+    },
+    /// End the call.
+    End {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// Everything that makes a call what it is.
+#[derive(Debug)]
+pub struct SessionConfig {
+    /// The call.
+    pub id: CallId,
+    /// The carrier's id of the call.
+    pub carrier_call: String,
+    /// What the Floor decides by.
+    pub settings: Settings,
+    /// Seed of the Floor's choices.
+    pub seed: u64,
+    /// Who speaks, and how.
+    pub persona: Persona,
+    /// What serves the call.
+    pub providers: Providers,
+}
+
+/// Why a call cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The recogniser refuses the call.
+    #[error(transparent)]
+    Recognizer(#[from] asr::RecognizerError),
+    /// The voice detector does not know the carrier's rate.
+    #[error("the voice detector does not take audio at {hz} Hz")]
+    Rate {
+        /// The carrier's rate.
+        hz: u32,
+    },
+}
+
+/// One call. [`Session::run`] is its task.
+pub struct Session {
+    pub(super) id: CallId,
+    pub(super) floor: Floor,
+    pub(super) transport: Box<dyn MediaTransport>,
+    pub(super) ingress: Ingress,
+    pub(super) egress: Egress,
+    /// Set once the Floor hung up.
+    pub(super) ended: Option<EndReason>,
+    pub(super) clock: CallClock,
+    tap: CallTap,
+    commands: mpsc::Receiver<Command>,
+    commands_open: bool,
+    events: mpsc::Sender<SessionEvent>,
+    timer: Pin<Box<Sleep>>,
+    timer_at: Option<Instant>,
+    /// Caller audio of the frame in hand.
+    frame: Vec<i16>,
+    outputs: Vec<Output>,
+    follow_ups: VecDeque<Input<'static>>,
+    journal_line: String,
+    leg_over: bool,
+    closing_since: Option<Instant>,
+    stats: CallStats,
+}
+
+impl Session {
+    /// Opens the call's streams. `clock` is the one the transport was made with.
+    ///
+    /// # Errors
+    ///
+    /// Where a provider refuses the call.
+    pub fn open(
+        config: SessionConfig,
+        clock: CallClock,
+        transport: Box<dyn MediaTransport>,
+        mut tap: CallTap,
+        commands: mpsc::Receiver<Command>,
+        events: mpsc::Sender<SessionEvent>,
+    ) -> Result<Self, OpenError> {
+        let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
+        let rate = transport.rate();
+        let vad = providers.vad.open(rate).ok_or(OpenError::Rate { hz: rate.hz() })?;
+        let recognizer = providers
+            .recognizer
+            .open(&StreamConfig { rate, language: persona.language.clone() })?;
+        let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
+        let now = clock.now();
+        let header = journal::header_line(env!("CARGO_PKG_VERSION"), &settings, seed, now);
+        tap.journal(header.trim_end());
+        let mut session = Self {
+            id,
+            floor: Floor::new(settings, seed, now),
+            transport,
+            ingress: Ingress::new(rate, vad, recognizer, turn),
+            egress: Egress::new(providers, persona, rate),
+            ended: None,
+            clock,
+            tap,
+            commands,
+            commands_open: true,
+            events,
+            timer: Box::pin(tokio::time::sleep_until(clock.to_tokio(now))),
+            timer_at: None,
+            frame: Vec::with_capacity(rate.hz() as usize / 10),
+            outputs: Vec::with_capacity(16),
+            follow_ups: VecDeque::with_capacity(8),
+            journal_line: String::with_capacity(1_024),
+            leg_over: false,
+            closing_since: None,
+            stats: CallStats::default(),
+        };
+        session.emit(now, SessionEventKind::Started { carrier_call });
+        Ok(session)
+    }
+
+    /// Runs the call to its end. Returns why it ended, how it went, and a future that completes
+    /// once its files are whole.
+    pub async fn run(mut self) -> (EndReason, CallStats, FinishHandle) {
+        let now = self.clock.now();
+        self.tell(Input::Connected, now);
+        poll_fn(|cx| self.poll_call(cx)).await;
+        let now = self.clock.now();
+        let reason = self.ended.unwrap_or(EndReason::MediaLost);
+        self.stats.duration_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
+        self.stats.gaps = self.ingress.gaps();
+        self.stats.inputs_dropped = self.floor.counters().dropped();
+        self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
+        let stats = self.stats;
+        self.emit(now, SessionEventKind::Ended { reason, stats });
+        (reason, stats, self.tap.finish())
+    }
+
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS_PER_WAKE {
+            let now = self.clock.now();
+            let worked = self.poll_round(cx, now);
+            if self.is_over(now) {
+                return Poll::Ready(());
+            }
+            if !worked && self.arm_timer(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        // Something is always ready: let the other calls of this thread have their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes what is ready from every source once. Returns whether there was anything.
+    fn poll_round(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut worked = self.poll_commands(cx, now);
+        worked |= self.poll_transport(cx, now);
+        for _ in 0..WORK_PER_SOURCE {
+            let Poll::Ready(input) = self.ingress.poll(cx, now) else { break };
+            self.tell(input, now);
+            worked = true;
+        }
+        for _ in 0..WORK_PER_SOURCE {
+            let Poll::Ready(input) = self.egress.poll(cx, &mut *self.transport) else { break };
+            self.tell(input, now);
+            worked = true;
+        }
+        if self.floor.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.tell(Input::Timeout, now);
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll_commands(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut worked = false;
+        while self.commands_open {
+            match self.commands.poll_recv(cx) {
+                Poll::Ready(Some(Command::Say { text, end_call_after })) => {
+                    self.tell(Input::Say { text: text.into(), end_call_after }, now);
+                }
+                Poll::Ready(Some(Command::End { reason })) => {
+                    self.tell(Input::EndCall { reason }, now);
+                }
+                Poll::Ready(None) => self.commands_open = false,
+                Poll::Pending => break,
+            }
+            worked = true;
+        }
+        worked
+    }
+
+    fn poll_transport(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut worked = false;
+        for _ in 0..WORK_PER_SOURCE {
+            if self.leg_over {
+                break;
+            }
+            let Poll::Ready(event) = self.transport.poll_event(cx, now, &mut self.frame) else {
+                break;
+            };
+            worked = true;
+            match event {
+                TransportEvent::Audio { at } => {
+                    self.stats.frames_in += 1;
+                    self.tap.caller(at, now, &self.frame);
+                    self.ingress.push(now, at, &self.frame);
+                }
+                TransportEvent::Digit(digit) => self.tell(Input::Digit { digit }, now),
+                TransportEvent::Played { turn, until, acknowledged } => {
+                    let input = self.egress.on_played(
+                        turn,
+                        until,
+                        acknowledged,
+                        now,
+                        &*self.transport,
+                        &mut self.tap,
+                    );
+                    self.tell(input, now);
+                }
+                TransportEvent::Ended(end) => {
+                    self.leg_over = true;
+                    tracing::info!(call = %self.id, ?end, "leg over");
+                    self.tell(Input::EndCall { reason: end_reason(end) }, now);
+                }
+            }
+        }
+        worked
+    }
+
+    /// Feeds the Floor, drains it, and carries out what it asks for, until nothing is left.
+    fn tell(&mut self, input: Input<'static>, now: Instant) {
+        self.follow_ups.push_back(input);
+        while let Some(input) = self.follow_ups.pop_front() {
+            self.floor.handle(now, &input);
+            let mut outputs = std::mem::take(&mut self.outputs);
+            outputs.clear();
+            while let Some(output) = self.floor.poll_output() {
+                outputs.push(output);
+            }
+            if self.tap.has_journal() {
+                self.journal_line.clear();
+                journal::record_line(now, &input, &outputs, &mut self.journal_line);
+                self.tap.journal(self.journal_line.trim_end());
+            }
+            for output in &outputs {
+                if let Some(answer) = self.carry_out(output, now) {
+                    self.follow_ups.push_back(answer);
+                }
+            }
+            self.outputs = outputs;
+        }
+    }
+
+    /// Tells the rest of the engine; a consumer that does not keep up loses events, counted.
+    pub(super) fn emit(&mut self, at: Instant, kind: SessionEventKind) {
+        if self.events.try_send(SessionEvent { call: self.id, at, kind }).is_err() {
+            self.stats.events_lost += 1;
+        }
+    }
+
+    fn is_over(&mut self, now: Instant) -> bool {
+        if self.ended.is_none() {
+            return false;
+        }
+        let since = *self.closing_since.get_or_insert(now);
+        self.leg_over || now.since(since) >= CLOSING_LIMIT
+    }
+
+    /// Arms the one timer. Ready: its time has come.
+    fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let closing = self.closing_since.map(|since| since + CLOSING_LIMIT);
+        let floor = self.floor.poll_timeout().map(|(at, _)| at);
+        let Some(at) = closing.into_iter().chain(floor).min() else { return Poll::Pending };
+        if at <= now {
+            return Poll::Ready(());
+        }
+        if self.timer_at != Some(at) {
+            self.timer.as_mut().reset(self.clock.to_tokio(at));
+            self.timer_at = Some(at);
+        }
+        self.timer.as_mut().poll(cx)
+    }
+}
+
+/// What the end of a leg means for the call, unless it has ended already.
+const fn end_reason(end: LegEnd) -> EndReason {
+    match end {
+        LegEnd::Stopped | LegEnd::PeerClosed => EndReason::CustomerEndedCall,
+        LegEnd::Closed => EndReason::ManuallyCanceled,
+        LegEnd::Disconnected => EndReason::MediaLost,
+        LegEnd::Silent => EndReason::MediaSilent,
+        LegEnd::Stalled => EndReason::MediaStalled,
+        LegEnd::ProtocolError => EndReason::MediaBroken,
+    }
+}

@@ -1,0 +1,63 @@
+//! Carries out what the Floor asks for.
+
+use turntaking::input::{EndReason, Input};
+use turntaking::output::{Event, Output};
+use turntaking::time::Instant;
+
+use super::driver::Session;
+use super::event::SessionEventKind;
+use super::history;
+
+impl Session {
+    /// Carries out one order. Returns what the Floor must be told at once.
+    pub(super) fn carry_out(&mut self, output: &Output, now: Instant) -> Option<Input<'static>> {
+        match output {
+            Output::StartReply { turn, speculative, user } => {
+                let request = history::request(self.egress.persona(), self.floor.history(), user);
+                return self.egress.write(*turn, request, *speculative);
+            }
+            Output::CommitReply { turn } => {
+                self.egress.release(*turn, &mut *self.transport);
+            }
+            Output::CancelReply { turn } => {
+                return self.egress.cancel(*turn, now, &mut *self.transport);
+            }
+            Output::Say { turn, text } => return self.egress.say(*turn, text.clone()),
+            Output::Hold { turn } => {
+                return Some(self.egress.hold(*turn, now, &mut *self.transport));
+            }
+            Output::Resume { turn, from } => {
+                self.egress.resume(*turn, *from, now, &mut *self.transport);
+            }
+            Output::AskTurnModel { pause } => {
+                self.ingress.ask_turn_model(*pause, self.clock.to_tokio(now).into_std());
+            }
+            Output::Recognizer { hint } => self.ingress.hint(*hint),
+            Output::RunTool { turn, id, name, .. } => {
+                // No tool server can be configured yet; the model is told, and goes on.
+                tracing::warn!(call = %self.id, tool = %name, "no server for this tool");
+                return Some(Input::ToolResult {
+                    turn: *turn,
+                    id: id.clone().into(),
+                    result: format!("Error: the tool {name} has no server.").into(),
+                });
+            }
+            Output::Event { event } => self.on_floor_event(event, now),
+            Output::Hangup { reason } => self.hang_up(*reason, now),
+        }
+        None
+    }
+
+    fn on_floor_event(&mut self, event: &Event, now: Instant) {
+        if let Event::TurnLatency { turn, times, speculative } = event {
+            tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
+        }
+        self.emit(now, SessionEventKind::Floor(event.clone()));
+    }
+
+    fn hang_up(&mut self, reason: EndReason, now: Instant) {
+        tracing::info!(call = %self.id, ?reason, "hanging up");
+        self.ended = Some(reason);
+        self.transport.close(now);
+    }
+}

@@ -1,0 +1,214 @@
+//! From the Floor's orders to the carrier: the live reply, its audio, its playhead.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use codecs::SampleRate;
+use tts::Chunker;
+use turntaking::input::{Input, Offset, Stage, TurnId};
+use turntaking::time::Instant;
+
+use super::providers::{Persona, Providers};
+use super::reply::{Reply, offset, samples};
+use crate::llm::ChatRequest;
+use crate::recording::CallTap;
+use crate::transport::MediaTransport;
+
+/// Samples heard this much after those before them still follow them: the playhead is an
+/// estimate, and moves by a few ms at each mark. Beyond it, the carrier's queue had run dry.
+const LONGEST_SEAM: Duration = Duration::from_millis(60);
+
+/// One call's speaking side. At most one reply lives at a time: the Floor sees to it.
+pub(super) struct Egress {
+    providers: Providers,
+    persona: Persona,
+    rate: SampleRate,
+    reply: Option<Reply>,
+    /// The reply may be heard; until then its audio is kept here.
+    released: bool,
+    /// The carrier was told that no more will come.
+    finished: bool,
+    /// The reply whose audio is with the carrier, and how far it was heard.
+    playing: Option<(TurnId, u64)>,
+    /// When the last recorded sample was heard; `None`: what comes next starts a new run.
+    run_end: Option<Instant>,
+    heard: Vec<i16>,
+}
+
+impl Egress {
+    pub(super) fn new(providers: Providers, persona: Persona, rate: SampleRate) -> Self {
+        Self {
+            providers,
+            persona,
+            rate,
+            reply: None,
+            released: false,
+            finished: false,
+            playing: None,
+            run_end: None,
+            heard: Vec::with_capacity(rate.hz() as usize / 2),
+        }
+    }
+
+    pub(super) const fn persona(&self) -> &Persona {
+        &self.persona
+    }
+
+    /// Has the model write a reply; speculative ones are kept unheard until [`Self::release`].
+    ///
+    /// Returns what the Floor must know at once: that there is no voice.
+    pub(super) fn write(
+        &mut self,
+        turn: TurnId,
+        request: ChatRequest,
+        speculative: bool,
+    ) -> Option<Input<'static>> {
+        let voice = match self.providers.synthesizer.open(&self.persona.voice) {
+            Ok(voice) => voice,
+            Err(error) => return Some(self.voiceless(turn, &error)),
+        };
+        let model = self.providers.model.start(request);
+        self.begin(Reply::written(turn, self.rate, model, self.chunker(), voice), !speculative);
+        None
+    }
+
+    /// Says the given words.
+    ///
+    /// Returns what the Floor must know at once: that there is no voice.
+    pub(super) fn say(&mut self, turn: TurnId, text: String) -> Option<Input<'static>> {
+        let voice = match self.providers.synthesizer.open(&self.persona.voice) {
+            Ok(voice) => voice,
+            Err(error) => return Some(self.voiceless(turn, &error)),
+        };
+        self.begin(Reply::given(turn, self.rate, text, self.chunker(), voice), true);
+        None
+    }
+
+    fn voiceless(&self, turn: TurnId, error: &tts::SynthesizerError) -> Input<'static> {
+        tracing::error!(%error, turn = turn.0, "no voice");
+        Input::ReplyFailed { turn, stage: Stage::Voice }
+    }
+
+    fn chunker(&self) -> Chunker {
+        Chunker::new(self.persona.chunk_plan.clone())
+    }
+
+    fn begin(&mut self, reply: Reply, released: bool) {
+        self.reply = Some(reply);
+        self.released = released;
+        self.finished = false;
+    }
+
+    /// The prepared reply is wanted.
+    pub(super) fn release(&mut self, turn: TurnId, transport: &mut dyn MediaTransport) {
+        if self.reply.as_ref().is_some_and(|reply| reply.turn() == turn) {
+            self.released = true;
+            self.hand_over(transport);
+        }
+    }
+
+    /// Drops the reply. Returns where playback stood, where it was playing.
+    pub(super) fn cancel(
+        &mut self,
+        turn: TurnId,
+        now: Instant,
+        transport: &mut dyn MediaTransport,
+    ) -> Option<Input<'static>> {
+        if self.reply.as_ref().is_some_and(|reply| reply.turn() == turn) {
+            self.reply = None;
+        }
+        self.playing.take_if(|(playing, _)| *playing == turn)?;
+        self.run_end = None;
+        let (turn, at) = transport.stop(now)?;
+        Some(Input::Held { turn, at: offset(self.rate, at) })
+    }
+
+    /// Holds playback. Returns where it stands.
+    pub(super) fn hold(
+        &mut self,
+        turn: TurnId,
+        now: Instant,
+        transport: &mut dyn MediaTransport,
+    ) -> Input<'static> {
+        let known = self.playing.map_or(0, |(_, heard)| heard);
+        let at = transport.hold(now).map_or(known, |(_, at)| at);
+        self.run_end = None;
+        Input::Held { turn, at: offset(self.rate, at) }
+    }
+
+    /// Plays on.
+    pub(super) fn resume(
+        &mut self,
+        turn: TurnId,
+        from: Offset,
+        now: Instant,
+        transport: &mut dyn MediaTransport,
+    ) {
+        let from = samples(self.rate, from);
+        if let Some((playing, heard)) = &mut self.playing
+            && *playing == turn
+        {
+            *heard = from;
+        }
+        transport.resume(now, from);
+    }
+
+    /// The next thing the Floor should know of the reply in the making, if there is one. Hands
+    /// the carrier what is ready.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut dyn MediaTransport,
+    ) -> Poll<Input<'static>> {
+        let Some(reply) = &mut self.reply else { return Poll::Pending };
+        let input = reply.poll(cx);
+        if self.released {
+            self.hand_over(transport);
+        }
+        input
+    }
+
+    fn hand_over(&mut self, transport: &mut dyn MediaTransport) {
+        let Some(reply) = &mut self.reply else { return };
+        let turn = reply.turn();
+        let complete = reply.is_complete();
+        let ready = reply.ready_mut();
+        if !ready.is_empty() {
+            if self.playing.is_none_or(|(playing, _)| playing != turn) {
+                self.playing = Some((turn, 0));
+                self.run_end = None;
+            }
+            transport.queue(turn, ready);
+            ready.clear();
+        }
+        if complete && !self.finished {
+            self.finished = true;
+            transport.finish(turn);
+        }
+    }
+
+    /// The carrier's playhead moved: records what was heard and tells the Floor.
+    pub(super) fn on_played(
+        &mut self,
+        turn: TurnId,
+        until: u64,
+        acknowledged: bool,
+        now: Instant,
+        transport: &dyn MediaTransport,
+        tap: &mut CallTap,
+    ) -> Input<'static> {
+        if let Some((playing, heard)) = &mut self.playing
+            && *playing == turn
+            && until > *heard
+        {
+            self.heard.clear();
+            transport.reply_samples(turn, *heard..until, &mut self.heard);
+            let began = now - self.rate.duration_of(until - *heard);
+            let new_run = self.run_end.is_none_or(|end| began.since(end) > LONGEST_SEAM);
+            tap.agent(began, new_run, &self.heard);
+            self.run_end = Some(now);
+            *heard = until;
+        }
+        Input::Played { turn, until: offset(self.rate, until), acknowledged }
+    }
+}

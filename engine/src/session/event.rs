@@ -1,0 +1,55 @@
+//! What a session tells the rest of the engine.
+
+use turntaking::input::EndReason;
+use turntaking::time::Instant;
+
+use super::CallId;
+
+/// Something happened in a call. Sent over a bounded queue; a consumer that does not keep up
+/// loses events, which are counted, and never the call.
+#[derive(Clone, Debug)]
+pub struct SessionEvent {
+    /// The call.
+    pub call: CallId,
+    /// When, on the call's clock.
+    pub at: Instant,
+    /// What.
+    pub kind: SessionEventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SessionEventKind {
+    /// The caller is connected.
+    Started {
+        /// The carrier's id of the call.
+        carrier_call: String,
+    },
+    /// What the Floor saw.
+    Floor(turntaking::output::Event),
+    /// The call is over; nothing follows.
+    Ended {
+        /// Why.
+        reason: EndReason,
+        /// How it went.
+        stats: CallStats,
+    },
+}
+
+/// Counts of one call, for its report and for those who look for trouble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct CallStats {
+    /// How long the call lasted, in ms.
+    pub duration_ms: u64,
+    /// Frames of caller audio.
+    pub frames_in: u64,
+    /// Gaps in the caller's audio that were filled with silence.
+    pub gaps: u64,
+    /// Inputs the Floor dropped as late, duplicate or foreign.
+    pub inputs_dropped: u64,
+    /// Replies that were prepared and dropped unheard.
+    pub speculations_wasted: u64,
+    /// Events a slow consumer lost.
+    pub events_lost: u64,
+}

@@ -1,0 +1,172 @@
+//! From the caller's samples to what the Floor is told: voice activity, words, the turn model.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use asr::{RecognizerEvent, RecognizerStream};
+use codecs::SampleRate;
+use turntaking::input::{Input, Probability, Stability};
+use turntaking::output::RecognizerHint;
+use turntaking::time::Instant;
+use vad::{Gate, GateEvent, GateSettings, TurnStream, VadStream};
+
+use super::clock::AudioClock;
+
+/// The longest gap that is filled with silence, in ms: enough for the voice gate to close, little
+/// enough not to flood the detectors at once after a hold.
+const LONGEST_FILL_MS: u64 = 400;
+
+/// Silero's window at either of its rates.
+const WINDOW: Duration = Duration::from_millis(32);
+
+/// One call's listening side.
+pub(super) struct Ingress {
+    clock: AudioClock,
+    vad: Box<dyn VadStream>,
+    gate: Gate,
+    recognizer: Box<dyn RecognizerStream>,
+    recognizer_failed: bool,
+    turn: Option<TurnStream>,
+    /// Samples pushed so far: the position of all three streams.
+    pushed: u64,
+    /// Where the carrier's next frame should begin.
+    expected: Option<u64>,
+    /// The gate's last edges, as stream positions.
+    speech_began: u64,
+    speech_ended: u64,
+    silence: Arc<[i16]>,
+    gaps: u64,
+}
+
+impl Ingress {
+    pub(super) fn new(
+        rate: SampleRate,
+        vad: Box<dyn VadStream>,
+        recognizer: Box<dyn RecognizerStream>,
+        turn: Option<TurnStream>,
+    ) -> Self {
+        let fill = usize::try_from(u64::from(rate.hz()) * LONGEST_FILL_MS / 1_000).unwrap_or(0);
+        Self {
+            clock: AudioClock::new(rate),
+            vad,
+            gate: Gate::new(GateSettings::default(), rate.samples_in(WINDOW) as usize),
+            recognizer,
+            recognizer_failed: false,
+            turn,
+            pushed: 0,
+            expected: None,
+            speech_began: 0,
+            speech_ended: 0,
+            silence: vec![0; fill].into(),
+            gaps: 0,
+        }
+    }
+
+    /// Takes the carrier's next samples, the first of which stands at `at` on its timestamps.
+    /// Frames that repeat what was heard are cut; a gap is filled with silence.
+    pub(super) fn push(&mut self, now: Instant, at: u64, samples: &[i16]) {
+        let expected = *self.expected.get_or_insert(at);
+        let repeated = usize::try_from(expected.saturating_sub(at)).unwrap_or(usize::MAX);
+        let Some(samples) = samples.get(repeated..) else { return };
+        let gap = at.saturating_sub(expected);
+        if gap > 0 {
+            self.gaps += 1;
+            let fill = gap.min(self.silence.len() as u64);
+            let silence = Arc::clone(&self.silence);
+            self.push_contiguous(&silence[..usize::try_from(fill).unwrap_or(0)]);
+            self.clock.skip(gap - fill);
+        }
+        self.push_contiguous(samples);
+        self.expected = Some(expected + gap + samples.len() as u64);
+        self.clock.observe(self.pushed, now);
+    }
+
+    fn push_contiguous(&mut self, samples: &[i16]) {
+        self.vad.push(samples);
+        if !self.recognizer_failed {
+            self.recognizer.push(samples);
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.push(samples);
+        }
+        self.pushed += samples.len() as u64;
+    }
+
+    /// The next thing the Floor should know, if there is one.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Input<'static>> {
+        while let Poll::Ready(score) = self.vad.poll_score(cx) {
+            match self.gate.accept(score) {
+                Some(GateEvent::Started { since_sample: since }) => {
+                    self.speech_began = since;
+                    return Poll::Ready(Input::SpeechStarted {
+                        since: self.clock.moment(since, now),
+                    });
+                }
+                Some(GateEvent::Stopped { since_sample: since }) => {
+                    self.speech_ended = since;
+                    return Poll::Ready(Input::SpeechStopped {
+                        since: self.clock.moment(since, now),
+                    });
+                }
+                None => {}
+            }
+        }
+        if let Some(turn) = &mut self.turn
+            && let Poll::Ready((pause, score)) = turn.poll_score(cx)
+        {
+            return Poll::Ready(Input::TurnScore { pause, complete: Probability::new(score) });
+        }
+        if self.recognizer_failed {
+            return Poll::Pending;
+        }
+        self.recognizer.poll_event(cx).map(|event| self.on_recognizer(event, now))
+    }
+
+    fn on_recognizer(&mut self, event: RecognizerEvent, now: Instant) -> Input<'static> {
+        match event {
+            RecognizerEvent::Transcript(transcript) => Input::Transcript {
+                segment: transcript.segment,
+                text: Cow::Owned(transcript.text),
+                stability: match transcript.stability {
+                    asr::Stability::Partial => Stability::Partial,
+                    asr::Stability::Stable => Stability::Stable,
+                    asr::Stability::Final => Stability::Final,
+                },
+                covers: self.clock.moment(transcript.covers, now),
+            },
+            RecognizerEvent::EndOfTurn { eager } => Input::EndOfTurn { eager },
+            RecognizerEvent::TurnResumed => Input::TurnResumed,
+            RecognizerEvent::Failed(error) => {
+                tracing::error!(%error, "the transcriber failed in mid-call");
+                self.recognizer_failed = true;
+                Input::RecognizerFailed
+            }
+        }
+    }
+
+    /// Passes the Floor's view of the caller's turn on to the recogniser.
+    pub(super) fn hint(&mut self, hint: RecognizerHint) {
+        if self.recognizer_failed {
+            return;
+        }
+        self.recognizer.hint(match hint {
+            RecognizerHint::SpeechStarted => asr::Hint::SpeechStarted { at: self.speech_began },
+            RecognizerHint::Pause => asr::Hint::Pause { at: self.speech_ended },
+            RecognizerHint::TurnEnded => asr::Hint::TurnEnded,
+        });
+    }
+
+    /// Asks the turn model whether the caller has finished. Without a model nothing answers.
+    pub(super) fn ask_turn_model(&mut self, pause: u32, now: std::time::Instant) {
+        if let Some(turn) = &mut self.turn {
+            turn.ask(pause, now);
+        }
+    }
+
+    /// Gaps in the caller's audio so far.
+    pub(super) const fn gaps(&self) -> u64 {
+        self.gaps
+    }
+}

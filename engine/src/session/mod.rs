@@ -1,0 +1,50 @@
+//! One task per call: the driver loop and what it is made of.
+//!
+//! [`Session`] gathers everything that is ready, reads the clock once, feeds the Floor, carries
+//! out what the Floor asks for and re-arms one timer. It decides nothing. It talks to the rest of
+//! the engine by [`SessionEvent`]s and [`Command`]s and imports neither the API nor the store.
+
+mod clock;
+mod driver;
+mod effects;
+mod egress;
+mod event;
+mod history;
+mod ingress;
+mod providers;
+mod registry;
+mod reply;
+
+use std::fmt;
+
+pub use clock::CallClock;
+pub use driver::{Command, OpenError, Session, SessionConfig};
+pub use event::{CallStats, SessionEvent, SessionEventKind};
+pub use providers::{Persona, Providers};
+pub use registry::{Admission, Drained, Refused, Registry};
+use uuid::Uuid;
+
+/// Names one call for the life of the engine and beyond.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct CallId(Uuid);
+
+impl CallId {
+    /// A number drawn from the id: its low 64 bits.
+    pub fn seed(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
+
+    /// A new, random id.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}

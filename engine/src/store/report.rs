@@ -1,0 +1,260 @@
+//! The call's report: who was heard saying what, how fast each turn was, why it ended.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use turntaking::input::{EndReason, Stage, TurnId};
+use turntaking::output::{Event, Role, TurnTimes};
+use turntaking::time::Instant;
+
+use crate::session::{CallId, CallStats, SessionEvent, SessionEventKind};
+
+/// Events that wait for the reporter: 64 calls that all say something at once, a few times over.
+const QUEUE: usize = 1_024;
+
+/// Writes a [`CallReport`] for each call that ends, to `<data>/calls/<id>/call.json`.
+#[derive(Debug)]
+pub struct Reporter {
+    events: mpsc::Sender<SessionEvent>,
+    task: JoinHandle<()>,
+}
+
+impl Reporter {
+    /// Starts the reporter. `observer` is sent a copy of each event; one that does not keep up
+    /// misses some.
+    pub fn start(calls: PathBuf, observer: Option<mpsc::Sender<SessionEvent>>) -> Self {
+        let (events, receiver) = mpsc::channel(QUEUE);
+        Self { events, task: tokio::spawn(collect(calls, receiver, observer)) }
+    }
+
+    /// Where sessions send their events.
+    pub fn events(&self) -> mpsc::Sender<SessionEvent> {
+        self.events.clone()
+    }
+
+    /// Writes what is still to be written. Every session must have ended.
+    pub async fn finish(self) {
+        drop(self.events);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the reporter stopped early");
+        }
+    }
+}
+
+/// A call, once it is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallReport {
+    /// The call.
+    pub id: CallId,
+    /// The carrier's id of the call.
+    pub carrier_call: String,
+    /// Vapi's `endedReason`.
+    pub ended_reason: String,
+    /// What was said, in order of time. The assistant's words are those that were heard.
+    pub messages: Vec<Said>,
+    /// How fast each reply was.
+    pub turns: Vec<Turn>,
+    /// Counts.
+    pub stats: CallStats,
+}
+
+/// Something somebody said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    /// Who.
+    pub role: Role,
+    /// The words.
+    pub text: String,
+    /// When it entered history, in ms since the call began.
+    pub at_ms: u64,
+    /// The assistant was not interrupted.
+    pub complete: bool,
+    /// Of the assistant: which reply.
+    pub turn: Option<TurnId>,
+}
+
+/// One reply's way through the stages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Turn {
+    /// The reply.
+    pub turn: TurnId,
+    /// When its first sample was heard, in ms since the call began.
+    pub at_ms: u64,
+    /// It had been prepared before the end of the caller's turn was certain.
+    pub speculative: bool,
+    /// The stages.
+    #[serde(flatten)]
+    pub stages: StageTimes,
+}
+
+/// How long each stage took, in ms. Stages may overlap: a speculative reply is written while the
+/// silence still runs. Absent: the stage was skipped (a greeting has no caller).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageTimes {
+    /// End of speech to the turn being taken for over.
+    pub endpointing_ms: Option<f64>,
+    /// End of speech to the words that made the turn.
+    pub transcriber_ms: Option<f64>,
+    /// Request to the first phrase.
+    pub model_ms: Option<f64>,
+    /// First phrase to its first audio.
+    pub voice_ms: Option<f64>,
+    /// First audio that may be heard to its playback at the carrier.
+    pub transport_ms: Option<f64>,
+    /// End of speech to the first sample heard, as the engine estimates it.
+    pub first_audio_ms: Option<f64>,
+}
+
+impl StageTimes {
+    /// The stages of a reply from the moments the Floor noted.
+    pub fn new(times: &TurnTimes) -> Self {
+        let playable = match (times.committed, times.first_audio) {
+            (Some(committed), Some(audio)) => Some(committed.max(audio)),
+            (_, audio) => audio,
+        };
+        Self {
+            endpointing_ms: between(times.speech_ended, times.committed),
+            transcriber_ms: between(times.speech_ended, times.transcribed),
+            model_ms: between(times.requested, times.first_text),
+            voice_ms: between(times.first_text, times.first_audio),
+            transport_ms: between(playable, times.first_played),
+            first_audio_ms: between(times.speech_ended, times.first_played),
+        }
+    }
+}
+
+fn between(from: Option<Instant>, to: Option<Instant>) -> Option<f64> {
+    Some(millis(to?.since(from?)))
+}
+
+fn whole_millis(at: Instant) -> u64 {
+    at.as_micros() / 1_000
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// A call in progress.
+#[derive(Debug, Default)]
+struct Draft {
+    carrier_call: String,
+    messages: Vec<Said>,
+    turns: Vec<Turn>,
+}
+
+impl Draft {
+    fn note(&mut self, at: Instant, event: Event) {
+        match event {
+            Event::UserTranscript { text, is_final: true } => {
+                self.say(Role::User, text, at, true, None);
+            }
+            Event::AssistantHeard { turn, text, complete } => {
+                self.say(Role::Assistant, text, at, complete, Some(turn));
+            }
+            Event::TurnLatency { turn, times, speculative } => {
+                let stages = StageTimes::new(&times);
+                self.turns.push(Turn { turn, at_ms: whole_millis(at), speculative, stages });
+            }
+            Event::TurnReopened => {
+                // The turn's words come again with those that follow.
+                self.messages.pop_if(|last| last.role == Role::User);
+            }
+            Event::UserTranscript { .. }
+            | Event::SpeechUpdate { .. }
+            | Event::UserInterrupted { .. }
+            | Event::FalseInterruption { .. } => {}
+        }
+    }
+
+    fn say(&mut self, role: Role, text: String, at: Instant, complete: bool, turn: Option<TurnId>) {
+        self.messages.push(Said { role, text, at_ms: whole_millis(at), complete, turn });
+    }
+
+    fn finish(self, id: CallId, reason: EndReason, stats: CallStats) -> CallReport {
+        CallReport {
+            id,
+            carrier_call: self.carrier_call,
+            ended_reason: ended_reason(reason).to_owned(),
+            messages: self.messages,
+            turns: self.turns,
+            stats,
+        }
+    }
+}
+
+async fn collect(
+    calls: PathBuf,
+    mut events: mpsc::Receiver<SessionEvent>,
+    observer: Option<mpsc::Sender<SessionEvent>>,
+) {
+    let mut drafts = BTreeMap::<CallId, Draft>::new();
+    while let Some(event) = events.recv().await {
+        if let Some(observer) = &observer {
+            let _ = observer.try_send(event.clone());
+        }
+        let SessionEvent { call, at, kind } = event;
+        match kind {
+            SessionEventKind::Started { carrier_call } => {
+                drafts.insert(call, Draft { carrier_call, ..Draft::default() });
+            }
+            SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
+            SessionEventKind::Ended { reason, stats } => {
+                let draft = drafts.remove(&call).unwrap_or_default();
+                write(&calls, &draft.finish(call, reason, stats)).await;
+            }
+        }
+    }
+}
+
+async fn write(calls: &Path, report: &CallReport) {
+    let folder = calls.join(report.id.to_string());
+    let file = folder.join("call.json");
+    let written = async {
+        tokio::fs::create_dir_all(&folder).await?;
+        let json = serde_json::to_vec_pretty(report)?;
+        // Renamed into place: a reader never sees half a report.
+        let draft = folder.join("call.json.part");
+        tokio::fs::write(&draft, json).await?;
+        tokio::fs::rename(&draft, &file).await
+    };
+    if let Err(error) = written.await {
+        tracing::error!(%error, file = %file.display(), "the call's report was not written");
+    }
+}
+
+/// Vapi's `endedReason` for the end of a call. A stage of ours that fails is to a customer what
+/// Vapi's own provider was: hence `vapifault-vapi`.
+pub const fn ended_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::AssistantSaidEndCallPhrase => "assistant-said-end-call-phrase",
+        EndReason::AssistantEndedCall => "assistant-ended-call",
+        EndReason::CustomerEndedCall => "customer-ended-call",
+        EndReason::ExceededMaxDuration => "exceeded-max-duration",
+        EndReason::SilenceTimedOut => "silence-timed-out",
+        EndReason::ManuallyCanceled => "manually-canceled",
+        EndReason::WorkerShutdown => "worker-shutdown",
+        EndReason::MediaLost | EndReason::MediaStalled | EndReason::MediaBroken => {
+            "phone-call-provider-closed-websocket"
+        }
+        EndReason::MediaSilent => "call.in-progress.error-assistant-did-not-receive-customer-audio",
+        EndReason::ProviderFailed(Stage::Transcriber) => {
+            "call.in-progress.error-vapifault-vapi-transcriber-failed"
+        }
+        EndReason::ProviderFailed(Stage::Model) => {
+            "call.in-progress.error-vapifault-vapi-llm-failed"
+        }
+        EndReason::ProviderFailed(Stage::Voice) => {
+            "call.in-progress.error-vapifault-vapi-voice-failed"
+        }
+        _ => "unknown-error",
+    }
+}

@@ -1,0 +1,19 @@
+//! Twilio: the webhook's signature and answer, and Media Streams over a WebSocket.
+
+mod handshake;
+mod ingress;
+mod leg;
+mod message;
+mod outbound;
+mod playhead;
+mod playout;
+mod round_trip;
+pub mod signature;
+pub mod token;
+pub mod twiml;
+
+pub use handshake::{AcceptError, accept};
+pub use ingress::IngressCounts;
+pub use leg::{LegCounts, Socket, TwilioLeg, TwilioSettings, limit_buffers};
+pub use message::{MediaFormat, StartInfo};
+pub use playout::{PlayoutCounts, PlayoutSettings};

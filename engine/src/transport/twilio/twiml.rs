@@ -1,0 +1,164 @@
+//! The answers to Twilio's webhook, in TwiML.
+
+use std::io;
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+/// What a webhook is answered with; its content type is [`CONTENT_TYPE`].
+pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
+
+/// Longest name and value of a `<Parameter>`, together, in bytes (Twilio's page "TwiML Voice:
+/// Stream", read November 2026).
+pub const PARAMETER_LIMIT: usize = 500;
+
+/// A TwiML document that could not be written.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TwimlError {
+    /// XML 1.0 has no way to write this.
+    #[error("{what} holds the control character U+{character:04X}, which XML cannot carry")]
+    Character {
+        /// Where.
+        what: &'static str,
+        /// The character.
+        character: u32,
+    },
+    /// Twilio would refuse it.
+    #[error("stream parameter `{name}` has {length} bytes with its value; Twilio takes 500")]
+    Parameter {
+        /// Which.
+        name: String,
+        /// Bytes.
+        length: usize,
+    },
+    /// Twilio opens streams over TLS only, and drops query strings.
+    #[error("stream URL `{0}` is not an absolute wss:// URL without a query")]
+    Url(String),
+}
+
+/// Connects the call to our socket at `url`, which gets `parameters` in its `start`.
+///
+/// # Errors
+///
+/// Where the URL is not absolute and `wss`, or a parameter cannot be carried.
+pub fn connect_stream(url: &str, parameters: &[(&str, &str)]) -> Result<String, TwimlError> {
+    let host = url.strip_prefix("wss://").unwrap_or_default();
+    if host.is_empty() || host.starts_with('/') || url.contains(['?', '#']) {
+        return Err(TwimlError::Url(url.to_owned()));
+    }
+    check("the stream URL", url)?;
+    for (name, value) in parameters {
+        check("a stream parameter", name)?;
+        check("a stream parameter", value)?;
+        let length = name.len() + value.len();
+        if length > PARAMETER_LIMIT {
+            return Err(TwimlError::Parameter { name: (*name).to_owned(), length });
+        }
+    }
+    Ok(respond(|writer| {
+        writer.create_element("Connect").write_inner_content(|writer| {
+            let stream = writer.create_element("Stream").with_attribute(("url", url));
+            stream.write_inner_content(|writer| {
+                for &(name, value) in parameters {
+                    let parameter = writer.create_element("Parameter");
+                    parameter.with_attributes([("name", name), ("value", value)]).write_empty()?;
+                }
+                Ok(())
+            })?;
+            Ok(())
+        })?;
+        Ok(())
+    }))
+}
+
+/// Refuses a call before it is answered: the caller hears the busy tone, and nobody pays.
+pub fn reject_busy() -> String {
+    respond(|writer| {
+        writer.create_element("Reject").with_attribute(("reason", "busy")).write_empty()?;
+        Ok(())
+    })
+}
+
+/// Says something in Twilio's own voice, then hangs up.
+///
+/// # Errors
+///
+/// Where the text cannot be carried.
+pub fn say_and_hang_up(text: &str) -> Result<String, TwimlError> {
+    check("the text", text)?;
+    Ok(respond(|writer| {
+        writer.create_element("Say").write_text_content(BytesText::new(text))?;
+        writer.create_element("Hangup").write_empty()?;
+        Ok(())
+    }))
+}
+
+fn respond(verbs: impl FnOnce(&mut Writer<Vec<u8>>) -> io::Result<()>) -> String {
+    let mut writer = Writer::new(Vec::new());
+    let written = writer
+        .write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))
+        .and_then(|()| writer.create_element("Response").write_inner_content(verbs).map(drop));
+    written.expect("a Vec takes what is written to it");
+    String::from_utf8(writer.into_inner()).expect("made of strings")
+}
+
+/// XML 1.0 §2.2: of the control characters only tab and line ends may occur.
+fn check(what: &'static str, text: &str) -> Result<(), TwimlError> {
+    let allowed = |character: char| {
+        !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}'
+            | '\u{fffe}' | '\u{ffff}')
+    };
+    match text.chars().find(|&character| !allowed(character)) {
+        Some(character) => Err(TwimlError::Character { what, character: character.into() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+
+    #[test]
+    fn a_stream_with_its_parameters() {
+        let twiml = connect_stream(
+            "wss://voice.example/twilio/media",
+            &[("causerieToken", "abc"), ("who", r#"O'Hara & "Sons" <x>"#)],
+        );
+        assert_eq!(
+            twiml.expect("valid"),
+            format!(
+                "{HEAD}<Response><Connect><Stream url=\"wss://voice.example/twilio/media\">\
+                 <Parameter name=\"causerieToken\" value=\"abc\"/>\
+                 <Parameter name=\"who\" value=\"O&apos;Hara &amp; &quot;Sons&quot; &lt;x&gt;\"/>\
+                 </Stream></Connect></Response>"
+            )
+        );
+    }
+
+    #[test]
+    fn what_twilio_would_not_take_is_refused() {
+        for url in ["ws://a/b", "https://a", "/media", "wss:///x", "wss://", "wss://a/?q=1", ""] {
+            assert_eq!(connect_stream(url, &[]), Err(TwimlError::Url(url.to_owned())));
+        }
+        let long = "x".repeat(500);
+        assert!(matches!(
+            connect_stream("wss://a/b", &[("n", &long)]),
+            Err(TwimlError::Parameter { length: 501, .. })
+        ));
+        assert!(matches!(
+            connect_stream("wss://a/b", &[("n", "\u{1b}")]),
+            Err(TwimlError::Character { character: 0x1b, .. })
+        ));
+    }
+
+    #[test]
+    fn refusals() {
+        assert_eq!(reject_busy(), format!("{HEAD}<Response><Reject reason=\"busy\"/></Response>"));
+        assert_eq!(
+            say_and_hang_up("1 < 2").expect("valid"),
+            format!("{HEAD}<Response><Say>1 &lt; 2</Say><Hangup/></Response>")
+        );
+    }
+}

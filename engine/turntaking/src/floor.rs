@@ -1,0 +1,394 @@
+//! The machine: what it is told, what it asks for, and when it wants to be called.
+
+mod closing;
+mod hearing;
+mod invariants;
+mod keypad;
+mod replying;
+mod settling;
+mod yielding;
+
+use std::collections::VecDeque;
+
+use crate::caller::Caller;
+use crate::counters::Counters;
+use crate::history::{Entry, History};
+use crate::input::{Input, TurnId};
+use crate::interruption;
+use crate::output::{Event, Output};
+use crate::phrases::Phrases;
+use crate::reply::{Cause, Order, Reply};
+use crate::settings::{FirstMessageMode, Settings};
+use crate::state::State;
+use crate::time::Instant;
+use crate::timers::{Reason, Soonest};
+use crate::toolbox::Toolbox;
+
+use self::keypad::Keypad;
+use self::replying::Cut;
+
+/// More firings than any input can cause; a bound, so that a mistake of ours cannot hang a call.
+const MOST_FIRINGS: usize = 32;
+
+/// Orders to say something that may wait. An operator who types faster than that repeats
+/// themselves.
+const MOST_ORDERS: usize = 8;
+
+/// Who holds the floor of one call. See the crate's documentation for the contract.
+#[derive(Debug)]
+pub struct Floor {
+    settings: Settings,
+    phrases: Phrases,
+    seed: u64,
+    started: Instant,
+    now: Instant,
+    connected: bool,
+    state: State,
+    caller: Caller,
+    keypad: Keypad,
+    toolbox: Toolbox,
+    history: History,
+    counters: Counters,
+    outputs: VecDeque<Output>,
+    /// The greeting is still owed.
+    greeting_due: bool,
+    orders: VecDeque<Order>,
+    /// A cancelled reply of which it is not known yet how far it was heard.
+    cut: Option<Cut>,
+    next_turn: u32,
+    next_pause: u32,
+    /// Nobody has said a word since.
+    quiet_since: Instant,
+    /// The assistant was interrupted and may not be heard before.
+    backoff_until: Instant,
+    /// Replies in a row that failed.
+    failures: u8,
+    /// The recogniser has ended a turn by itself: it is one that can.
+    recognizer_ends_turns: bool,
+}
+
+impl Floor {
+    /// The floor of a call that begins at `now`. Nothing happens before [`Input::Connected`].
+    ///
+    /// `seed` stands for every choice that is left to chance, so that a journal replays bit for
+    /// bit; none is at present.
+    pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
+        let plan = &settings.stop_speaking;
+        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
+        Self {
+            settings,
+            phrases,
+            seed,
+            started: now,
+            now,
+            connected: false,
+            state: State::Listening,
+            caller: Caller::default(),
+            keypad: Keypad::default(),
+            toolbox: Toolbox::default(),
+            history: History::default(),
+            counters: Counters::default(),
+            outputs: VecDeque::with_capacity(16),
+            greeting_due: false,
+            orders: VecDeque::new(),
+            cut: None,
+            next_turn: 1,
+            next_pause: 1,
+            quiet_since: now,
+            backoff_until: now,
+            failures: 0,
+            recognizer_ends_turns: false,
+        }
+    }
+
+    /// Who holds the floor.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The conversation as it was heard. A [`Output::StartReply`] is a request for a reply to
+    /// the history as it stands when that output is drained, followed by its `user`.
+    pub fn history(&self) -> &[Entry] {
+        self.history.entries()
+    }
+
+    /// What was dropped, and how often the Floor guessed right.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the call's turns are decided by.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The seed it was made with.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Tells the Floor what happened at `now`. Never fails: what comes late, twice or unasked is
+    /// counted and dropped. Time that goes backwards counts as no time. Drain
+    /// [`Self::poll_output`] afterwards.
+    pub fn handle(&mut self, now: Instant, input: &Input<'_>) {
+        self.now = self.now.max(now);
+        if matches!(self.state, State::Closed(_)) {
+            self.counters.late += 1;
+            return;
+        }
+        if self.connected || matters_before_connected(input) {
+            self.dispatch(self.now, input);
+        } else {
+            self.counters.foreign += 1;
+        }
+        self.fire_due();
+        debug_assert_eq!(self.check(), Ok(()), "at {:?} after {input:?}", self.now);
+    }
+
+    /// What the Floor asks for next. `None`: all was said; now [`Self::poll_timeout`] holds.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle`] with [`Input::Timeout`], and why. Holds until the next
+    /// `handle`; never in the past.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let mut soonest = Soonest::default();
+        match &self.state {
+            State::Closed(_) => return None,
+            State::Closing(closing) => self.closing_deadlines(closing, &mut soonest),
+            State::Hearing => {}
+            State::Listening => self.listening_deadlines(&mut soonest),
+            State::Settling(settling) => self.settling_deadlines(settling, &mut soonest),
+            State::Speaking(speaking) => {
+                soonest.at(replying::stalled_at(&speaking.reply), Reason::ReplyStalled);
+            }
+            State::Thinking(thinking) => {
+                if let Some(release) = thinking.release {
+                    soonest.at(release, Reason::Release);
+                }
+                soonest.at(replying::stalled_at(&thinking.reply), Reason::ReplyStalled);
+            }
+            State::Yielding(yielding) => self.yielding_deadlines(yielding, &mut soonest),
+        }
+        if !matches!(self.state, State::Closing(_)) {
+            soonest.at(self.started + self.settings.max_duration, Reason::MaxDuration);
+            if let Some(at) = self.keypad.deadline() {
+                soonest.at(at, Reason::Keypad);
+            }
+        }
+        soonest.get()
+    }
+
+    fn dispatch(&mut self, now: Instant, input: &Input<'_>) {
+        match input {
+            Input::Timeout => {}
+            Input::Connected => self.on_connected(now),
+            Input::SpeechStarted { since } => self.on_speech_started(now, *since),
+            Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::Transcript { segment, text, stability, covers } => {
+                self.on_transcript(now, *segment, text, *stability, *covers);
+            }
+            Input::EndOfTurn { eager } => self.on_end_of_turn(now, *eager),
+            Input::TurnResumed => self.on_turn_resumed(now),
+            Input::RecognizerFailed => self.on_recognizer_failed(now),
+            Input::TurnScore { pause, complete } => self.on_turn_score(now, *pause, *complete),
+            Input::ReplyText { turn, text } => self.on_reply_text(now, *turn, text),
+            Input::ReplyToolCall { turn, id, name, arguments } => {
+                self.on_tool_call(now, *turn, id, name, arguments);
+            }
+            Input::ReplyDone { turn } => self.on_reply_done(now, *turn),
+            Input::ReplyFailed { turn, stage } => self.on_reply_failed(now, *turn, *stage),
+            Input::ToolResult { turn, id, result } => {
+                self.on_tool_result(now, *turn, id, result);
+            }
+            Input::Span { turn, text, audio } => {
+                self.on_span(*turn, text.clone(), audio.clone());
+            }
+            Input::Voiced { turn, until, complete } => {
+                self.on_voiced(now, *turn, *until, *complete);
+            }
+            Input::Played { turn, until, acknowledged } => {
+                self.on_played(now, *turn, *until, *acknowledged);
+            }
+            Input::Held { turn, at } => self.on_held(now, *turn, *at),
+            Input::Digit { digit } => self.on_digit(now, *digit),
+            Input::Say { text, end_call_after } => self.on_say(now, text, *end_call_after),
+            Input::EndCall { reason } => self.on_end_call(now, *reason),
+        }
+    }
+
+    /// Does everything that is due.
+    fn fire_due(&mut self) {
+        for _ in 0..MOST_FIRINGS {
+            match self.poll_timeout() {
+                Some((at, reason)) if at <= self.now => self.fire(self.now, reason),
+                _ => return,
+            }
+        }
+        debug_assert!(false, "a deadline did not go away: {:?}", self.poll_timeout());
+    }
+
+    fn fire(&mut self, now: Instant, reason: Reason) {
+        match reason {
+            Reason::AskTurnModel => self.ask_turn_model(),
+            Reason::Speculate => self.speculate(now),
+            Reason::EndOfTurn => self.commit(now),
+            Reason::Transcript => self.on_transcript_overdue(now),
+            Reason::Voice | Reason::FalseAlarm | Reason::Verdict => self.judge(now),
+            Reason::Held => self.on_held_overdue(now),
+            Reason::Release => self.on_release(now),
+            Reason::Keypad => self.submit_keys(now),
+            Reason::ReplyStalled => self.on_reply_stalled(now),
+            Reason::SilenceTimeout => self.on_silence_timeout(now),
+            Reason::MaxDuration => self.on_max_duration(now),
+            Reason::ClosingLimit => self.on_closing_limit(now),
+        }
+    }
+
+    fn on_connected(&mut self, now: Instant) {
+        if self.connected {
+            self.counters.duplicate += 1;
+            return;
+        }
+        self.connected = true;
+        self.quiet_since = now;
+        self.greeting_due = match self.settings.first_message_mode {
+            FirstMessageMode::AssistantSpeaksFirst => !self.settings.first_message.is_empty(),
+            FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage => true,
+            FirstMessageMode::AssistantWaitsForUser => false,
+        };
+        self.take_floor(now);
+    }
+
+    fn on_say(&mut self, now: Instant, text: &str, end_call_after: bool) {
+        if text.trim().is_empty() {
+            self.counters.invalid += 1;
+            return;
+        }
+        if matches!(self.state, State::Closing(_)) || self.orders.len() >= MOST_ORDERS {
+            self.counters.dropped_orders += 1;
+            return;
+        }
+        self.orders.push_back(Order { text: text.to_owned(), end_call_after });
+        if self.connected && matches!(self.state, State::Listening) {
+            self.take_floor(now);
+        }
+    }
+
+    /// Nobody speaks: whose turn is it now?
+    fn take_floor(&mut self, now: Instant) {
+        self.settle_cut(now);
+        self.state = State::Listening;
+        if self.caller.voicing().is_some() {
+            self.state = State::Hearing;
+            return;
+        }
+        if self.caller.has_words() {
+            let since = self.caller.spoke_until().unwrap_or(now);
+            self.settle(now, since);
+            return;
+        }
+        if now < self.backoff_until {
+            return;
+        }
+        let reply = if self.greeting_due {
+            self.greeting_due = false;
+            Some(self.greet(now))
+        } else if let Some(order) = self.orders.pop_front() {
+            let text = order.text.clone();
+            Some(self.say(now, Cause::Order(order), text))
+        } else if self.toolbox.next_round() {
+            Some(self.ask_model(now, Cause::Results, String::new(), false))
+        } else {
+            None
+        };
+        if let Some(reply) = reply {
+            self.think(now, reply, None);
+        }
+    }
+
+    /// The assistant has something to say of its own accord.
+    fn has_something_to_say(&self) -> bool {
+        self.greeting_due || !self.orders.is_empty() || self.toolbox.has_news()
+    }
+
+    fn greet(&mut self, now: Instant) -> Reply {
+        match self.settings.first_message_mode {
+            FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage => {
+                self.ask_model(now, Cause::Greeting, String::new(), false)
+            }
+            FirstMessageMode::AssistantSpeaksFirst | FirstMessageMode::AssistantWaitsForUser => {
+                let text = self.settings.first_message.clone();
+                self.say(now, Cause::Greeting, text)
+            }
+        }
+    }
+
+    fn listening_deadlines(&self, soonest: &mut Soonest) {
+        if !self.connected {
+            return;
+        }
+        if let Some(cut) = &self.cut {
+            soonest.at(cut.overdue_at(), Reason::Held);
+        } else if self.has_something_to_say() {
+            soonest.at(self.backoff_until, Reason::Release);
+        } else if self.toolbox.is_idle() {
+            soonest.at(self.quiet_since + self.settings.silence_timeout, Reason::SilenceTimeout);
+        }
+    }
+
+    /// The caller cannot stop this reply.
+    fn is_uninterruptible(&self, reply: &Reply) -> bool {
+        match &reply.cause {
+            Cause::Greeting => !self.settings.first_message_interruptions,
+            Cause::Order(order) => order.end_call_after,
+            Cause::Farewell => true,
+            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results => false,
+        }
+    }
+
+    /// What the caller has said while this reply is heard takes the floor from it.
+    fn words_interrupt(&self, reply: &Reply) -> bool {
+        let spoken =
+            self.caller.voicing().is_some() || self.caller.spoke_until() > reply.times.first_played;
+        interruption::words_interrupt(
+            &self.settings.stop_speaking,
+            &self.phrases,
+            self.caller.text(),
+            spoken,
+        )
+    }
+
+    fn new_turn(&mut self) -> TurnId {
+        let turn = TurnId(self.next_turn);
+        self.next_turn += 1;
+        turn
+    }
+
+    /// A message about a reply that is not the one in progress.
+    fn count_stray(&mut self, turn: TurnId) {
+        if turn.0 >= self.next_turn || turn.0 == 0 {
+            self.counters.foreign += 1;
+        } else {
+            self.counters.late += 1;
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event { event });
+    }
+}
+
+const fn matters_before_connected(input: &Input<'_>) -> bool {
+    matches!(
+        input,
+        Input::Timeout
+            | Input::Connected
+            | Input::EndCall { .. }
+            | Input::RecognizerFailed
+            | Input::Say { .. }
+    )
+}

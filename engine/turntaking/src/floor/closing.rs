@@ -1,0 +1,110 @@
+//! The end of the call.
+
+use std::time::Duration;
+
+use super::Floor;
+use crate::history::Entry;
+use crate::input::EndReason;
+use crate::output::{Event, Output, Role};
+use crate::reply::{Cause, Reply};
+use crate::state::{Closing, State};
+use crate::time::Instant;
+use crate::timers::{Reason, Soonest};
+
+/// The longest a call takes to close: a farewell of Vapi's greatest length (1,000 characters, a
+/// minute of speech) is cut at half; a tool has had Vapi's default time of 20 s.
+const CLOSING_LIMIT: Duration = Duration::from_secs(30);
+
+impl Floor {
+    pub(super) fn on_end_call(&mut self, now: Instant, reason: EndReason) {
+        self.end(now, reason);
+    }
+
+    pub(super) fn on_silence_timeout(&mut self, now: Instant) {
+        self.close(now, EndReason::SilenceTimedOut, true);
+    }
+
+    pub(super) fn on_max_duration(&mut self, now: Instant) {
+        self.close(now, EndReason::ExceededMaxDuration, true);
+    }
+
+    pub(super) fn closing_deadlines(&self, closing: &Closing, soonest: &mut Soonest) {
+        soonest.at(closing.since + CLOSING_LIMIT, Reason::ClosingLimit);
+    }
+
+    /// Ends the call with a farewell, where one is set, wanted, and can be heard.
+    pub(super) fn close(&mut self, now: Instant, reason: EndReason, farewell: bool) {
+        self.drop_reply(now);
+        self.state = State::Closing(Closing { reason, since: now, farewell: None });
+        let text = &self.settings.end_call_message;
+        if farewell && self.connected && !text.trim().is_empty() {
+            let text = text.clone();
+            let reply = self.say(now, Cause::Farewell, text);
+            self.state = State::Closing(Closing { reason, since: now, farewell: Some(reply) });
+        }
+        self.hang_up_if_done(now);
+    }
+
+    /// Hangs up once the farewell was heard and every tool has answered: an appointment made with
+    /// the last words must not be lost.
+    pub(super) fn hang_up_if_done(&mut self, now: Instant) {
+        if let State::Closing(Closing { reason, farewell: None, .. }) = self.state
+            && self.toolbox.is_idle()
+        {
+            self.hang_up(now, reason);
+        }
+    }
+
+    pub(super) fn on_closing_limit(&mut self, now: Instant) {
+        if let State::Closing(Closing { reason, .. }) = self.state {
+            self.end(now, reason);
+        }
+    }
+
+    /// Ends the call at once.
+    pub(super) fn end(&mut self, now: Instant, reason: EndReason) {
+        let reason = match &self.state {
+            State::Closing(closing) => closing.reason,
+            _ => reason,
+        };
+        self.drop_reply(now);
+        self.hang_up(now, reason);
+    }
+
+    /// Cancels the reply in progress; what was heard of it enters history.
+    fn drop_reply(&mut self, now: Instant) {
+        let heard: Option<Reply> = match std::mem::replace(&mut self.state, State::Listening) {
+            State::Settling(settling) => {
+                if let Some(draft) = settling.draft {
+                    self.cancel_draft(&draft);
+                }
+                None
+            }
+            State::Thinking(thinking) => Some(thinking.reply),
+            State::Speaking(speaking) => Some(speaking.reply),
+            State::Yielding(yielding) => Some(yielding.reply),
+            State::Closing(closing) => closing.farewell,
+            State::Listening | State::Hearing | State::Closed(_) => None,
+        };
+        self.settle_cut(now);
+        let Some(mut reply) = heard else { return };
+        self.outputs.push_back(Output::CancelReply { turn: reply.turn });
+        if reply.audible {
+            self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
+        }
+        self.close_turn(&mut reply);
+        self.enter_heard(reply);
+    }
+
+    fn hang_up(&mut self, now: Instant, reason: EndReason) {
+        self.settle_cut(now);
+        if self.caller.has_words() {
+            // Words that were not answered were still said.
+            let text = self.caller.text().to_owned();
+            self.history.push(Entry::User { text: text.clone() });
+            self.tell(Event::UserTranscript { text, is_final: true });
+        }
+        self.outputs.push_back(Output::Hangup { reason });
+        self.state = State::Closed(reason);
+    }
+}

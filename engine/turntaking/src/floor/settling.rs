@@ -1,0 +1,268 @@
+//! Silence is running: has the caller finished?
+
+use std::time::Duration;
+
+use super::Floor;
+use crate::caller::Coverage;
+use crate::endpointing::{self, Shape};
+use crate::history::Entry;
+use crate::input::Probability;
+use crate::output::{Event, Output, RecognizerHint, TurnTimes};
+use crate::reply::{Cause, Reply};
+use crate::speculation;
+use crate::state::{RecognizerEnd, Settling, State};
+use crate::time::Instant;
+use crate::timers::{Reason, Soonest};
+
+/// Silence before the turn model is asked: enough for it to hear the fall of the voice and the
+/// beginning of the pause, little enough to have its answer before [`endpointing::SURE`].
+const ASK_AFTER: Duration = Duration::from_millis(100);
+/// Silence before a reply is prepared for words that are settled.
+const DRAFT_AFTER: Duration = Duration::from_millis(100);
+/// Silence before a reply is prepared for words that may still change.
+const DRAFT_GUESS_AFTER: Duration = Duration::from_millis(200);
+/// Replies prepared for one turn. The first is for the pause that is the end, the second for the
+/// caller who added something; a third guess is usually wrong again.
+const MOST_SPECULATIONS: u8 = 2;
+/// Least silence that ends a turn whose words may still change: a recogniser without settled
+/// transcripts has had the time to hear the silence.
+const GUESS_WAIT: Duration = Duration::from_millis(700);
+/// Silence after which the turn ends with the words there are.
+const WORDS_LIMIT: Duration = Duration::from_millis(1_200);
+/// Silence after which a sound without words was noise.
+const NOISE_LIMIT: Duration = Duration::from_millis(1_500);
+/// Silence that ends a turn where a recogniser that ends turns itself does not.
+const RECOGNIZER_LIMIT: Duration = Duration::from_secs(3);
+/// Below this the turn model is certain enough to save the attempt to prepare a reply.
+const NOT_WORTH_A_DRAFT: u16 = 2_000;
+
+impl Floor {
+    /// Silence runs since `since`.
+    pub(super) fn settle(&mut self, now: Instant, since: Instant) {
+        let pause = self.next_pause;
+        self.next_pause += 1;
+        self.state = State::Settling(Settling {
+            pause,
+            since: since.min(now),
+            asked: false,
+            score: None,
+            ended: None,
+            draft: None,
+            draft_at: None,
+            end: (since + NOISE_LIMIT, Reason::Transcript),
+        });
+        self.reconsider();
+    }
+
+    /// Something that counts has changed: decides anew when the turn ends and whether to prepare
+    /// a reply.
+    pub(super) fn reconsider(&mut self) {
+        let State::Settling(settling) = &self.state else { return };
+        let text = self.caller.text();
+        let shape = endpointing::shape(text);
+        let coverage = self.caller.coverage(settling.since);
+        let end = self.end_of(settling, shape, coverage);
+        let draft_at = self.draft_time(settling, shape, coverage);
+        let stale = settling
+            .draft
+            .as_ref()
+            .is_some_and(|draft| !speculation::equivalent(&draft.user, text));
+        let State::Settling(settling) = &mut self.state else { return };
+        settling.end = end;
+        settling.draft_at = draft_at;
+        if stale && let Some(draft) = settling.draft.take() {
+            self.cancel_draft(&draft);
+            self.reconsider();
+        }
+    }
+
+    fn end_of(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> (Instant, Reason) {
+        let since = settling.since;
+        if !self.caller.has_words() {
+            return (since + NOISE_LIMIT, Reason::Transcript);
+        }
+        if self.caller.typed_last() {
+            return (since, Reason::EndOfTurn);
+        }
+        let wait = self.silence_wanted(settling, shape);
+        match coverage {
+            Coverage::Settled => (since + wait, Reason::EndOfTurn),
+            Coverage::Guessed => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
+            Coverage::Missing => (since + wait.max(WORDS_LIMIT), Reason::Transcript),
+        }
+    }
+
+    /// The silence that ends the turn, by Vapi's precedence: smart endpointing, the recogniser's
+    /// own end of turn, the transcript.
+    fn silence_wanted(&self, settling: &Settling, shape: Shape) -> Duration {
+        let plan = &self.settings.start_speaking;
+        if plan.smart_endpointing {
+            return endpointing::smart(shape, settling.score);
+        }
+        if settling.ended == Some(RecognizerEnd::Certain) {
+            return Duration::ZERO;
+        }
+        let wait = endpointing::by_transcript(plan, self.caller.text());
+        if self.recognizer_ends_turns { wait.max(RECOGNIZER_LIMIT) } else { wait }
+    }
+
+    fn draft_time(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> Option<Instant> {
+        let worth = self.settings.speculation
+            && settling.draft.is_none()
+            && self.caller.has_words()
+            && self.caller.speculations < MOST_SPECULATIONS
+            && matches!(shape, Shape::Closed | Shape::Plain)
+            && settling.score.is_none_or(|score| score.ten_thousandths() >= NOT_WORTH_A_DRAFT);
+        if !worth {
+            return None;
+        }
+        if settling.ended.is_some() {
+            return Some(settling.since);
+        }
+        match coverage {
+            Coverage::Settled => Some(settling.since + DRAFT_AFTER),
+            Coverage::Guessed => Some(settling.since + DRAFT_GUESS_AFTER),
+            Coverage::Missing => None,
+        }
+    }
+
+    pub(super) fn settling_deadlines(&self, settling: &Settling, soonest: &mut Soonest) {
+        let (end, reason) = settling.end;
+        // What was heard must be in history before what answers it.
+        let after_cut = |at: Instant| self.cut.as_ref().map_or(at, |cut| at.max(cut.overdue_at()));
+        let end = after_cut(end);
+        // At the same moment a decision goes before what prepares it.
+        soonest.at(end, reason);
+        if self.settings.start_speaking.smart_endpointing && !settling.asked {
+            soonest.at(settling.since + ASK_AFTER, Reason::AskTurnModel);
+        }
+        if let Some(at) = settling.draft_at {
+            soonest.at(after_cut(at), Reason::Speculate);
+        }
+    }
+
+    pub(super) fn ask_turn_model(&mut self) {
+        if let State::Settling(settling) = &mut self.state {
+            settling.asked = true;
+            self.outputs.push_back(Output::AskTurnModel { pause: settling.pause });
+        }
+    }
+
+    pub(super) fn on_turn_score(&mut self, _now: Instant, pause: u32, complete: Probability) {
+        match &mut self.state {
+            State::Settling(settling) if settling.pause == pause && settling.score.is_none() => {
+                settling.score = Some(complete);
+                self.reconsider();
+            }
+            State::Settling(settling) if settling.pause == pause => self.counters.duplicate += 1,
+            _ if pause >= self.next_pause || pause == 0 => self.counters.foreign += 1,
+            _ => self.counters.late += 1,
+        }
+    }
+
+    pub(super) fn on_end_of_turn(&mut self, now: Instant, eager: bool) {
+        self.recognizer_ends_turns |= !eager;
+        let smart = self.settings.start_speaking.smart_endpointing;
+        match &mut self.state {
+            State::Settling(settling) => {
+                settling.ended = Some(match (eager, settling.ended) {
+                    (true, None | Some(RecognizerEnd::Eager)) => RecognizerEnd::Eager,
+                    _ => RecognizerEnd::Certain,
+                });
+                self.reconsider();
+            }
+            // The recogniser hears the end where the voice gate hears noise go on.
+            State::Hearing if !eager && !smart && self.caller.has_words() => self.commit(now),
+            State::Hearing => {}
+            _ => self.counters.late += 1,
+        }
+    }
+
+    pub(super) fn on_turn_resumed(&mut self, _now: Instant) {
+        let State::Settling(settling) = &mut self.state else {
+            self.counters.late += 1;
+            return;
+        };
+        settling.ended = None;
+        if let Some(draft) = settling.draft.take() {
+            self.cancel_draft(&draft);
+        }
+        self.reconsider();
+    }
+
+    /// Prepares a reply to the words so far.
+    pub(super) fn speculate(&mut self, now: Instant) {
+        let user = self.caller.text().to_owned();
+        self.caller.speculations += 1;
+        self.counters.speculations += 1;
+        let cause = Cause::Turn { pieces: self.caller.pieces() };
+        let draft = self.ask_model(now, cause, user, true);
+        if let State::Settling(settling) = &mut self.state {
+            settling.draft = Some(draft);
+            settling.draft_at = None;
+        }
+    }
+
+    pub(super) fn cancel_draft(&mut self, draft: &Reply) {
+        self.outputs.push_back(Output::CancelReply { turn: draft.turn });
+    }
+
+    /// The words of the last speech are overdue: the turn ends with those there are, and without
+    /// any it was noise.
+    pub(super) fn on_transcript_overdue(&mut self, now: Instant) {
+        if self.caller.has_words() {
+            self.commit(now);
+            return;
+        }
+        self.counters.noises += 1;
+        self.take_floor(now);
+    }
+
+    /// The caller has finished: the turn enters history and is answered.
+    pub(super) fn commit(&mut self, now: Instant) {
+        let draft = match std::mem::replace(&mut self.state, State::Listening) {
+            State::Settling(settling) => settling.draft,
+            _ => None,
+        };
+        self.hint(RecognizerHint::TurnEnded);
+        self.settle_cut(now);
+        self.greeting_due = false;
+        self.toolbox.restart();
+        self.answer(now, draft);
+    }
+
+    /// Answers the caller's words, with `draft` where that was prepared for them.
+    pub(super) fn answer(&mut self, now: Instant, draft: Option<Reply>) {
+        let words = self.caller.text().to_owned();
+        let kept = draft.filter(|draft| {
+            let keep = draft.asked_with == self.history.revision()
+                && speculation::equivalent(&draft.user, &words);
+            if !keep {
+                self.cancel_draft(draft);
+            }
+            keep
+        });
+        self.history.push(Entry::User { text: words.clone() });
+        self.quiet_since = now;
+        self.tell(Event::UserTranscript { text: words.clone(), is_final: true });
+        let spoke_until = self.caller.spoke_until().unwrap_or(now);
+        let audible_from = self.backoff_until.max(spoke_until + self.settings.start_speaking.wait);
+        let release = (audible_from > now).then_some(audible_from);
+        let cause = Cause::Turn { pieces: self.caller.pieces() };
+        let mut reply = match kept {
+            Some(draft) => {
+                self.counters.speculations_kept += 1;
+                Reply { cause, ..draft }
+            }
+            None => self.ask_model(now, cause, String::new(), release.is_some()),
+        };
+        reply.user = words;
+        reply.times = TurnTimes {
+            speech_ended: self.caller.spoke_until(),
+            transcribed: self.caller.changed(),
+            committed: Some(now),
+            ..reply.times
+        };
+        self.think(now, reply, release);
+    }
+}
