@@ -52,13 +52,13 @@ mod tests {
     #[test]
     fn the_last_samples_are_there_in_order() {
         let mut history = History::new(10);
-        assert_eq!(history.since(0), [&[][..], &[]]);
+        assert!(history.since(0).concat().is_empty());
         for block in [&[0, 1, 2, 3][..], &[4, 5, 6, 7], &[8, 9, 10, 11, 12]] {
             history.push(block);
         }
         assert_eq!((history.position(), history.oldest()), (13, 3));
         assert_eq!(history.since(3).concat(), (3..13).collect::<Vec<i16>>());
         assert_eq!(history.since(12).concat(), [12]);
-        assert_eq!(history.since(13).concat(), []);
+        assert!(history.since(13).concat().is_empty());
     }
 }

@@ -7,6 +7,7 @@ pub mod moonshine;
 pub mod recognizer;
 mod schedule;
 pub mod scripted;
+pub mod sherpa;
 mod utterance;
 pub mod wer;
 mod worker;

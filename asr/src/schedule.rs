@@ -44,7 +44,10 @@ pub(crate) enum Due {
 pub(crate) struct Pace {
     /// Speech before the first partial, the lead of the utterance included.
     first: u64,
-    /// Fewest new samples between partials.
+    /// Fewest new samples between partials while the utterance is short: the first words decide
+    /// whether it is an interruption ...
+    eager: u64,
+    /// ... and later.
     shortest: u64,
     /// Most new samples between partials.
     longest: u64,
@@ -64,7 +67,8 @@ impl Pace {
     pub(crate) fn at(rate: SampleRate) -> Self {
         let ms = |ms: u64| rate.samples_in(Duration::from_millis(ms));
         Self {
-            first: ms(500),
+            first: ms(460),
+            eager: ms(240),
             shortest: ms(400),
             longest: ms(2_000),
             settled: ms(12_000),
@@ -82,7 +86,8 @@ impl Pace {
     /// `late` samples after it was asked for. At most a third of the time goes into partials,
     /// and no partial hears ten times the audio that is new in it.
     fn interval(&self, length: u64, late: u64) -> u64 {
-        (length / 10).max(3 * late).clamp(self.shortest, self.longest)
+        let shortest = (length / 4).clamp(self.eager, self.shortest);
+        (length / 10).max(3 * late).clamp(shortest, self.longest)
     }
 }
 
@@ -318,10 +323,10 @@ mod tests {
 
     #[test]
     fn partials_flow_and_thin_out_as_the_utterance_grows() {
-        assert_eq!(partials(2, 40), [500, 900, 1_300, 1_700]);
+        assert_eq!(partials(2, 40), [460, 700, 940, 1_180, 1_480, 1_860]);
         let long = partials(13, 40);
         let gaps: Vec<u64> = long.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(gaps.is_sorted() && gaps[0] == 400, "{gaps:?}");
+        assert!(gaps.is_sorted() && gaps[0] == 240, "{gaps:?}");
         assert!(*gaps.last().expect("many") >= 1_000, "{gaps:?}");
     }
 
@@ -329,7 +334,7 @@ mod tests {
     fn partials_back_off_from_a_busy_decoder() {
         let busy = partials(8, 400);
         assert!(busy.windows(2).all(|pair| pair[1] - pair[0] >= 1_200), "{busy:?}");
-        assert_eq!(partials(8, 7_000), [500, 7_500]);
+        assert_eq!(partials(8, 7_000), [460, 7_460]);
     }
 
     #[test]

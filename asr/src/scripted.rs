@@ -220,7 +220,9 @@ impl RecognizerStream for Stream {
                     self.next_cue = 0;
                     self.began = None;
                 }
-                self.began.get_or_insert(at);
+                // Nothing begins later than now.
+                let position = self.position;
+                self.began.get_or_insert_with(|| at.min(position));
                 self.stable = None;
                 self.phase = Phase::Speech;
                 self.catch_up();

@@ -262,7 +262,7 @@ impl Line {
     }
 
     /// The next job that came back; `None` once the thread has ended.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Job>> {
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Job>> {
         if let Ok(job) = self.results.pop() {
             self.in_flight -= 1;
             return Poll::Ready(Some(job));
@@ -450,7 +450,7 @@ mod tests {
         }
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         loop {
-            match line.poll(&mut Context::from_waker(&waker)) {
+            match line.poll(&Context::from_waker(&waker)) {
                 Poll::Ready(job) => return job.expect("the thread lives"),
                 Poll::Pending => thread::park(),
             }
@@ -548,7 +548,7 @@ mod tests {
         let bench = bench();
         let mut line = bench.pool.line().expect("a thread");
         drop(bench.pool);
-        assert!(matches!(line.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
+        assert!(matches!(line.poll(&Context::from_waker(Waker::noop())), Poll::Ready(None)));
     }
 
     #[test]
@@ -561,7 +561,7 @@ mod tests {
         while !line.state.link.thread_is_gone() {
             thread::yield_now();
         }
-        assert!(matches!(line.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(None)));
+        assert!(matches!(line.poll(&Context::from_waker(Waker::noop())), Poll::Ready(None)));
         drop(pool);
     }
 }

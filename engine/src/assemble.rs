@@ -84,7 +84,7 @@ pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             speed: 1.0,
         },
         language,
-        system_prompt: String::new(),
+        preamble: Vec::new(),
         tools: Vec::new(),
         temperature: None,
         max_tokens: None,

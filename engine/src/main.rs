@@ -1,4 +1,4 @@
-//! `causerie`: reads the command line and the configuration, and hands over.
+//! `causerie`: reads the configuration, starts what was asked for.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,20 @@ use clap::Parser;
 use engine::cli::{self, Cli, Command};
 use engine::config::{self, Config};
 use engine::models::Library;
+use engine::telemetry;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let config = Config::load(&cli.sources());
-    if let Command::Doctor(args) = &cli.command {
-        return cli::doctor::run(args, &config).expect("stdout");
+    match &cli.command {
+        Command::Config => {
+            print!("{}", config::annotated());
+            return ExitCode::SUCCESS;
+        }
+        Command::Doctor(args) => {
+            return cli::doctor::run(args, &config).unwrap_or(ExitCode::FAILURE);
+        }
+        _ => {}
     }
     let config = match config {
         Ok(config) => config,
@@ -21,17 +28,31 @@ async fn main() -> ExitCode {
             return ExitCode::from(config::EXIT_CODE);
         }
     };
-    match cli.command {
-        Command::Serve(_) => cli::serve::run(&config).await,
-        Command::Demo(args) => cli::demo::run(&config, &args.out).await,
-        Command::Models(args) => {
-            cli::models::run(args.command, &Library::new(&config.models_dir)).await.expect("stdout")
+    telemetry::start(&config.log);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = config.runtime.worker_threads {
+        runtime.worker_threads(threads);
+    }
+    match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli.command, &config)),
+        Err(error) => {
+            eprintln!("causerie: cannot start the runtime: {error}");
+            ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(command: Command, config: &Config) -> ExitCode {
+    match command {
+        Command::Serve(_) => cli::serve::run(config).await,
+        Command::Demo(args) => cli::demo::run(config, &args.out).await,
+        Command::Call(args) => cli::call::run(&args, config).await,
         Command::Replay(args) => cli::replay::run(&args.call, &config.data_dir),
-        Command::Config => {
-            print!("{}", config::annotated());
-            ExitCode::SUCCESS
+        Command::Models(args) => {
+            let library = Library::new(&config.models_dir);
+            cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)
         }
-        _ => ExitCode::FAILURE,
+        // Answered before the configuration is needed.
+        Command::Config | Command::Doctor(_) => ExitCode::SUCCESS,
     }
 }

@@ -9,10 +9,14 @@ mod align;
 pub mod chunk;
 pub mod espeak;
 pub mod flite;
+mod metadata;
+mod phonemes;
 mod phrase;
+pub mod piper;
 pub mod program;
 mod riff;
 pub mod scripted;
+pub mod sherpa;
 pub mod spoken;
 pub mod synthesizer;
 mod trim;
@@ -22,6 +26,7 @@ pub use espeak::{Espeak, EspeakConfig};
 pub use flite::{Flite, FliteConfig};
 pub use program::{PoolLimits, ProgramPool};
 pub use scripted::{Delivery, Scripted, ScriptedConfig};
+pub use sherpa::{Sherpa, SherpaConfig};
 pub use synthesizer::{
     SpeechEvent, SpeechStream, Synthesizer, SynthesizerError, TextChunk, VoiceConfig,
 };

@@ -268,7 +268,7 @@ impl Work {
     }
 
     /// Ready once the ticket was dropped.
-    async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         let mut cancel = self.cancel.clone();
         // The sender lives as long as the job.
         let _ = cancel.wait_for(|&cancelled| cancelled).await;

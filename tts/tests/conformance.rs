@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use codecs::SampleRate;
 use tts::{
     Chunker, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, Scripted,
-    ScriptedConfig, SpeechEvent, SpeechStream, Synthesizer, SynthesizerError, TextChunk,
-    VoiceConfig,
+    ScriptedConfig, Sherpa, SherpaConfig, SpeechEvent, SpeechStream, Synthesizer, SynthesizerError,
+    TextChunk, VoiceConfig,
 };
 
 /// A provider under test.
@@ -318,6 +318,50 @@ fn espeak() -> Option<Subject> {
     })
 }
 
+/// A model of a few bytes with Piper's inputs and outputs, from the shared test material. It
+/// gives a second of `level` for any text.
+fn piper_dummy(level: f32) -> Option<Subject> {
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/models/tts/piper_dummy");
+    let original = PathBuf::from(shared).join("test_voice.onnx");
+    let Ok(mut bytes) = std::fs::read(&original) else {
+        eprintln!("skipped: {} is not there", original.display());
+        return None;
+    };
+    // The last constant of the graph, a tensor of one float (field 9, 4 bytes), is the output.
+    let zero = [0x4a, 4, 0, 0, 0, 0];
+    let at = bytes.windows(6).rposition(|window| window == zero).expect("a constant");
+    bytes[at + 2..at + 6].copy_from_slice(&level.to_le_bytes());
+    let directory = tempfile::tempdir().expect("a directory");
+    let model = directory.path().join("voice.onnx");
+    std::fs::write(&model, bytes).expect("written");
+    let voice = directory.path().join("imported");
+    tts::piper::import(&model, &original.with_extension("onnx.json"), &voice).expect("imported");
+    let pool = pool();
+    let config = SherpaConfig { workers: 2, ..SherpaConfig::new(voice) };
+    let sherpa = installed(Sherpa::new(&config, pool.clone()))?;
+    assert_eq!(sherpa.rate().hz(), 22_050);
+    Some(Subject {
+        provider: Box::new(sherpa),
+        language: "en-US",
+        unknown_language: Some("fr-FR"),
+        pool: Some(pool),
+        places_words: false,
+    })
+}
+
+fn sherpa() -> Option<Subject> {
+    piper_dummy(0.25)
+}
+
+/// A model may give nothing but silence: the reply ends, its text has been passed.
+#[tokio::test]
+async fn a_silent_model_is_no_hang() {
+    let Some(subject) = piper_dummy(0.0) else { return };
+    let heard = say(&subject, &["Nobody", " hears this."]).await.expect("done");
+    assert!(heard.samples.is_empty());
+    check_spans(&heard, &["Nobody", " hears this."]);
+}
+
 fn scripted() -> Option<Subject> {
     Some(Subject {
         provider: Box::new(Scripted::new(ScriptedConfig::default())),
@@ -348,6 +392,8 @@ conformance!(flite: audio_then_done, text_may_come_late, odd_text_does_not_fail,
 conformance!(espeak: audio_then_done, text_may_come_late, odd_text_does_not_fail,
     no_text_is_done_at_once, what_is_unknown_is_refused, faster_is_shorter,
     many_streams_share_the_pool);
+conformance!(sherpa: audio_then_done, text_may_come_late, odd_text_does_not_fail,
+    no_text_is_done_at_once, what_is_unknown_is_refused, many_streams_share_the_pool);
 conformance!(scripted: audio_then_done, text_may_come_late, odd_text_does_not_fail,
     no_text_is_done_at_once, what_is_unknown_is_refused, faster_is_shorter);
 

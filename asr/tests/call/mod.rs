@@ -36,7 +36,7 @@ pub fn runtime() -> onnx::Runtime {
     onnx::Runtime::load(&library).expect("ONNX Runtime was set up")
 }
 
-/// A utterance of the shared recordings, with the place of its speech in ms.
+/// An utterance of the shared recordings, with the place of its speech in ms.
 pub struct Recording {
     pub name: String,
     pub kind: String,
@@ -177,10 +177,12 @@ impl Call {
     }
 
     pub fn transcripts(&self) -> Vec<&Transcript> {
-        let transcript = |event| match event {
-            &RecognizerEvent::Transcript(ref transcript) => Some(transcript),
-            _ => None,
-        };
-        self.events.iter().filter_map(transcript).collect()
+        let mut transcripts = Vec::new();
+        for event in &self.events {
+            if let RecognizerEvent::Transcript(transcript) = event {
+                transcripts.push(transcript);
+            }
+        }
+        transcripts
     }
 }

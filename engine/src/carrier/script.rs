@@ -24,6 +24,13 @@ pub enum When {
     AfterPrevious(Duration),
     /// Once the agent has said something since the cue before, and then nothing for this long.
     AgentSilent(Duration),
+    /// The same, or this long after the end of the cue before: an agent may wait for the caller.
+    AgentSilentOr {
+        /// The agent's silence.
+        silence: Duration,
+        /// The end of the caller's patience.
+        latest: Duration,
+    },
     /// This long after the agent begins an utterance: a barge-in. One that was under way when the
     /// cue before ended does not count.
     AgentSpeaking(Duration),
@@ -224,17 +231,24 @@ impl Caller {
         match when {
             When::At(time) => self.position >= samples(time),
             When::AfterPrevious(time) => self.position >= self.previous_end + samples(time),
-            When::AgentSilent(time) => self
-                .agent
-                .last
-                .filter(since_previous)
-                .is_some_and(|last| self.position >= last + samples(time)),
+            When::AgentSilent(time) => self.agent_silent_for(samples(time)),
+            When::AgentSilentOr { silence, latest } => {
+                let agent_spoke = self.agent.last.is_some_and(|last| last >= self.previous_end);
+                self.agent_silent_for(samples(silence))
+                    || (!agent_spoke && self.position >= self.previous_end + samples(latest))
+            }
             When::AgentSpeaking(time) => self
                 .agent
                 .utterance
                 .filter(since_previous)
                 .is_some_and(|began| self.position >= began + samples(time)),
         }
+    }
+
+    /// The agent has said something since the cue before, and then nothing for `samples`.
+    fn agent_silent_for(&self, samples: u64) -> bool {
+        let last = self.agent.last.filter(|last| *last >= self.previous_end);
+        last.is_some_and(|last| self.position >= last + samples)
     }
 
     fn hear(&mut self, agent: &[i16]) {
@@ -321,6 +335,18 @@ mod tests {
         run(&mut caller, 10, &LOUD);
         run(&mut caller, 10, &QUIET);
         assert_eq!(caller.times()[0].range.start, (50 + 10 + 4 + 10 + 5) * 160);
+    }
+
+    #[test]
+    fn a_caller_does_not_wait_forever_for_an_agent_that_says_nothing() {
+        let when = When::AgentSilentOr { silence: ms(100), latest: ms(400) };
+        let mut silent = caller(&[(when, Action::Say(vec![1; 160]))]);
+        run(&mut silent, 30, &QUIET);
+        assert_eq!(silent.times()[0].range.start, 20 * 160);
+        let mut polite = caller(&[(when, Action::Say(vec![1; 160]))]);
+        run(&mut polite, 30, &LOUD);
+        run(&mut polite, 10, &QUIET);
+        assert_eq!(polite.times()[0].range.start, 35 * 160, "the agent was speaking");
     }
 
     #[test]

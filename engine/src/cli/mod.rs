@@ -1,5 +1,6 @@
 //! The command line: what can be asked for. Each command's work is in a file of its own.
 
+pub mod call;
 pub mod demo;
 pub mod doctor;
 pub mod models;

@@ -20,7 +20,6 @@ use crate::app::{Engine, StartError};
 use crate::carrier::{self, CallRecord, CarrierConfig, CarrierError, Dialled, Webhook};
 use crate::config::{Config, PublicUrl, Secret};
 use crate::recording::{JOURNAL_FILE, RECORDING_FILE};
-use crate::session::CallId;
 use crate::transport::twilio::signature::AuthToken;
 pub use conversation::{Conversation, Part};
 pub use lines::LineError;
@@ -58,8 +57,6 @@ pub enum DemoError {
 /// Where a finished call left its traces.
 #[derive(Debug)]
 pub(crate) struct Traces {
-    /// The call.
-    pub(crate) id: CallId,
     /// What the carrier saw.
     pub(crate) record: CallRecord,
     /// The engine's recording.
@@ -142,7 +139,6 @@ async fn place(config: &Config, conversation: &Conversation) -> Result<Traces, D
     let id = id.ok_or_else(|| DemoError::Dial("the engine saw no call".to_owned()))?;
     let folder = config.data_dir.join("calls").join(id.to_string());
     Ok(Traces {
-        id,
         record,
         recording: folder.join(RECORDING_FILE),
         journal: folder.join(JOURNAL_FILE),

@@ -18,7 +18,7 @@ mod timeline;
 
 use codecs::SampleRate;
 
-pub use recorder::Recorder;
+pub use recorder::{Recorder, SteppedRecorder};
 pub use tap::{CallTap, FinishHandle};
 pub use timeline::{AudioReport, Timeline};
 

@@ -54,16 +54,10 @@ impl Recorder {
     /// Where `call_id` is not a plain file name, where its files exist already, or where they
     /// cannot be made. The call can go on with [`CallTap::off`].
     pub fn start(&self, call_id: &str, options: Options) -> io::Result<CallTap> {
-        if !options.audio && !options.journal {
+        let Some((tap, call)) = open(&self.directory, call_id, options, self.origin.elapsed())?
+        else {
             return Ok(CallTap::off());
-        }
-        let directory = self.directory.join(plain_name(call_id)?);
-        make_directory(&directory)?;
-        let audio = options.audio.then(|| create(&directory.join(RECORDING_FILE))).transpose()?;
-        let journal = options.journal.then(|| create(&directory.join(JOURNAL_FILE))).transpose()?;
-        let (tap, reader) = CallTap::new(options);
-        let now = self.origin.elapsed();
-        let call = CallWriter::new(call_id.to_owned(), options.rate, reader, audio, journal, now)?;
+        };
         self.calls
             .as_ref()
             .and_then(|calls| calls.send(call).ok())
@@ -92,6 +86,59 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.join();
     }
+}
+
+/// A [`Recorder`] without its thread, for calls on virtual time, which a thread of real time could
+/// not keep up with: it writes when it is told to.
+#[derive(Debug)]
+pub struct SteppedRecorder {
+    directory: PathBuf,
+    calls: Vec<FileWriter>,
+}
+
+impl SteppedRecorder {
+    /// A recorder into `directory`, which is made when the first call needs it.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), calls: Vec::new() }
+    }
+
+    /// As [`Recorder::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::start`].
+    pub fn start(&mut self, call_id: &str, options: Options) -> io::Result<CallTap> {
+        let Some((tap, call)) = open(&self.directory, call_id, options, Duration::ZERO)? else {
+            return Ok(CallTap::off());
+        };
+        self.calls.push(call);
+        Ok(tap)
+    }
+
+    /// Empties each call's rings at `now`, the time since the recorder was made; a second's audio
+    /// fits in them. Completes the files of calls that are over.
+    pub fn step(&mut self, now: Duration) {
+        self.calls.retain_mut(|call| !call.service(now));
+    }
+}
+
+/// Makes a call's files; `None` where nothing is to be kept.
+fn open(
+    directory: &Path,
+    call_id: &str,
+    options: Options,
+    now: Duration,
+) -> io::Result<Option<(CallTap, FileWriter)>> {
+    if !options.audio && !options.journal {
+        return Ok(None);
+    }
+    let directory = directory.join(plain_name(call_id)?);
+    make_directory(&directory)?;
+    let audio = options.audio.then(|| create(&directory.join(RECORDING_FILE))).transpose()?;
+    let journal = options.journal.then(|| create(&directory.join(JOURNAL_FILE))).transpose()?;
+    let (tap, reader) = CallTap::new(options);
+    let call = CallWriter::new(call_id.to_owned(), options.rate, reader, audio, journal, now)?;
+    Ok(Some((tap, call)))
 }
 
 fn write_calls(new_calls: &Receiver<FileWriter>, origin: Instant) {

@@ -10,10 +10,8 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 ///
 /// Consecutive tool calls of the assistant become one message, as the protocol wants them.
 pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatRequest {
-    let mut messages = Vec::with_capacity(history.len() + 2);
-    if !persona.system_prompt.is_empty() {
-        messages.push(ChatMessage::System { content: persona.system_prompt.clone() });
-    }
+    let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
+    messages.extend_from_slice(&persona.preamble);
     for entry in history {
         match entry {
             Entry::User { text } => messages.push(ChatMessage::User { content: text.clone() }),

@@ -6,7 +6,7 @@ use asr::Recognizer;
 use tts::{ChunkPlan, Synthesizer, VoiceConfig};
 use vad::{TurnWorker, Vad};
 
-use crate::llm::{LanguageModel, ToolDefinition};
+use crate::llm::{ChatMessage, LanguageModel, ToolDefinition};
 
 /// The providers of a call. Cheap to clone; shared by all calls of an assistant.
 #[derive(Clone, Debug)]
@@ -28,8 +28,8 @@ pub struct Providers {
 pub struct Persona {
     /// BCP 47 tag of the language both speak.
     pub language: String,
-    /// Instructions for the model; empty: none.
-    pub system_prompt: String,
+    /// What the conversation begins with: the system prompt, as a rule.
+    pub preamble: Vec<ChatMessage>,
     /// What the model may call.
     pub tools: Vec<ToolDefinition>,
     /// Sampling temperature, 0 to 2.

@@ -5,6 +5,10 @@
 //! the playhead stands. Positions are samples at [`MediaTransport::rate`]; those of the caller's
 //! audio count from the stream's beginning on the carrier's timestamps, those of a reply from its
 //! first sample. `now` is the call's clock.
+//!
+//! The playhead of a reply, as [`TransportEvent::Played`] reports it and as `hold` and `stop`
+//! return it, goes back by a `resume` only. After a command, poll again: what it sends leaves with
+//! the next poll.
 
 use std::ops::Range;
 use std::task::{Context, Poll};
@@ -28,14 +32,15 @@ pub trait MediaTransport: Send {
         audio: &mut Vec<i16>,
     ) -> Poll<TransportEvent>;
 
-    /// Appends samples to the reply `turn`. A new turn replaces one that was stopped or finished.
+    /// Appends samples to the reply `turn`. A new turn replaces one that was stopped or heard; it
+    /// waits for one that is still being heard. Samples of older turns are dropped and counted.
     fn queue(&mut self, turn: TurnId, samples: &[i16]);
 
     /// No more samples will come for `turn`.
     fn finish(&mut self, turn: TurnId);
 
     /// Clears what the carrier has not played and keeps it. Returns the reply in progress and its
-    /// playhead, or `None` where nothing was playing.
+    /// playhead as it will stand when the clear takes effect, or `None` where nothing was playing.
     fn hold(&mut self, now: Instant) -> Option<(TurnId, u64)>;
 
     /// Plays the held reply on from sample `from`.
@@ -46,11 +51,12 @@ pub trait MediaTransport: Send {
     fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)>;
 
     /// Appends the samples of `range` of the reply in progress to `out`: those that
-    /// [`TransportEvent::Played`] has just reported are still there.
+    /// [`TransportEvent::Played`] has just reported are still there, and after a `stop` what was
+    /// heard last, until the next reply is queued.
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>);
 
-    /// Closes the leg from our side, once what was queued was sent. Poll until
-    /// [`TransportEvent::Ended`].
+    /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
+    /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].
     fn close(&mut self, now: Instant);
 }
 

@@ -14,7 +14,6 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocketUpgrade, close_
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use bytes::Bytes;
 use codecs::SampleRate;
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite;
@@ -29,10 +28,12 @@ use super::round_trip::RoundTrip;
 use crate::transport::egress_clock::Ticker;
 use crate::transport::media::{LegEnd, MediaTransport, TransportEvent};
 
-/// Base64 with or without its padding.
+/// Base64 with or without its padding, and with whatever is in the bits that do not count.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// Malformed frames in a row that are put up with.
@@ -330,7 +331,7 @@ impl<S: Socket> TwilioLeg<S> {
                     close_frame(close_code::NORMAL)
                 }
                 None => match self.round_trip.poll_ping(now) {
-                    Some(payload) => Message::Ping(Bytes::copy_from_slice(&payload)),
+                    Some(payload) => Message::Ping(self.writer.ping(payload)),
                     None => break,
                 },
             };

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 use axum::extract::ws::Utf8Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use turntaking::input::TurnId;
 
 /// Room for a few `media` frames of 100 ms (1,068 characters of base64).
@@ -95,6 +95,12 @@ impl FrameWriter {
     pub(crate) fn clear(&mut self) -> Utf8Bytes {
         write!(self.buffer, r#"{{"event":"clear","streamSid":{}}}"#, self.stream_sid).expect(GROWS);
         self.take()
+    }
+
+    /// The payload of a ping.
+    pub(crate) fn ping(&mut self, payload: [u8; 8]) -> Bytes {
+        self.buffer.extend_from_slice(&payload);
+        self.buffer.split().freeze()
     }
 
     fn take(&mut self) -> Utf8Bytes {

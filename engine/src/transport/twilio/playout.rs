@@ -53,6 +53,8 @@ pub struct PlayoutSettings {
     pub network: Duration,
     /// What the carrier's jitter buffer is assumed to hold back until the first mark tells.
     pub jitter_buffer: Duration,
+    /// What is heard after a clear has come, on average: the frame in the loudspeaker plays on.
+    pub clear_tail: Duration,
 }
 
 impl Default for PlayoutSettings {
@@ -62,6 +64,7 @@ impl Default for PlayoutSettings {
             mark_interval: Duration::from_millis(100),
             network: Duration::from_millis(20),
             jitter_buffer: Duration::from_millis(40),
+            clear_tail: Duration::from_millis(10),
         }
     }
 }
@@ -133,9 +136,6 @@ struct Reply {
     next_mark: u64,
     /// The mark that was sent last.
     last_mark: Option<u64>,
-    /// The mark that was sent after all before it had been played: its return says that this is
-    /// so, but not since when.
-    belated_mark: Option<u64>,
     /// Marks sent in this run whose position was not yet reported.
     unreported: VecDeque<u64>,
     /// The highest mark that came back in this run.
@@ -167,7 +167,6 @@ impl Reply {
             run: None,
             next_mark: 0,
             last_mark: None,
-            belated_mark: None,
             unreported: VecDeque::new(),
             acknowledged: None,
             acknowledgement_due: false,
@@ -211,7 +210,6 @@ impl Reply {
         self.acknowledged = None;
         self.acknowledgement_due = false;
         self.last_mark = None;
-        self.belated_mark = None;
     }
 
     /// Forgets what no resume will ask for.
@@ -347,16 +345,10 @@ impl Playout {
         let reply = self.current.as_mut().filter(|reply| reply.state == State::Playing)?;
 
         let end = reply.end();
-        // What leaves now finds the queue empty when playback has come by the time it arrives.
-        let starved =
-            reply.run.as_ref().is_none_or(|run| run.at(now + settings.network) > reply.sent);
         let at_mark = reply.run.is_some() && reply.sent >= reply.next_mark;
         let at_end = reply.run.is_some() && reply.finished && reply.sent == end;
         if (at_mark || at_end) && reply.last_mark != Some(reply.sent) {
             reply.last_mark = Some(reply.sent);
-            if starved {
-                reply.belated_mark = Some(reply.sent);
-            }
             reply.next_mark = reply.sent + in_samples(settings.mark_interval).max(FRAME);
             reply.unreported.push_back(reply.sent);
             let name = MarkName { turn: reply.turn, until: reply.sent, clears: self.clears };
@@ -366,6 +358,9 @@ impl Playout {
             return None;
         }
 
+        // What leaves now finds the queue empty when playback has come by the time it arrives.
+        let starved =
+            reply.run.as_ref().is_none_or(|run| run.at(now + settings.network) > reply.sent);
         let (head, to_mark) = if starved {
             (reply.sent, FRAME)
         } else {
@@ -409,9 +404,7 @@ impl Playout {
             && name.until <= reply.sent
             && reply.acknowledged.is_none_or(|until| until < name.until)
         {
-            if reply.belated_mark != Some(name.until) {
-                run.acknowledge(name.until, now, path);
-            }
+            run.acknowledge(name.until, now, path);
             reply.acknowledged = Some(name.until);
             reply.acknowledgement_due = true;
         } else {
@@ -487,8 +480,8 @@ impl Playout {
     }
 
     fn cut(&mut self, now: Instant, state: State) -> Option<(TurnId, u64)> {
-        // The carrier plays on until the clear arrives.
-        let arrives = now + self.settings.network;
+        // The carrier plays on until the clear takes effect.
+        let effective = now + self.settings.network + self.settings.clear_tail;
         self.promote();
         let reply = self.current.as_mut()?;
         match reply.state {
@@ -504,7 +497,7 @@ impl Playout {
             self.clear_due = true;
             self.clears = self.clears.wrapping_add(1);
         }
-        let at = reply.head(arrives);
+        let at = reply.head(effective);
         reply.cut(at, state);
         Some((reply.turn, at))
     }

@@ -160,7 +160,7 @@ impl Line {
         while due(self.frames) <= i128::from(self.now.as_micros()) {
             let mut frame = [0; FRAME_LEN];
             self.model.play(&mut frame);
-            self.heard.extend(frame.map(|sample| g711::mulaw_encode(sample)));
+            self.heard.extend(frame.map(g711::mulaw_encode));
             self.frames += 1;
         }
         while let Some(name) = self.model.pop_returned() {
