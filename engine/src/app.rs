@@ -93,8 +93,7 @@ impl Engine {
         let calls = config.data_dir.join("calls");
         let recorder =
             Recorder::new(calls.clone()).map_err(system("start the recording thread"))?;
-        let egress_clock = EgressClock::start(config.max_concurrent_calls as usize)
-            .map_err(system("start the egress clock"))?;
+        let egress_clock = EgressClock::start(config.max_concurrent_calls as usize).map_err(system("start the egress clock"))?;
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
         let reporter = Reporter::start(calls, observer);
@@ -231,7 +230,8 @@ impl App {
             persona: parts.assistant.persona.clone(),
             providers: parts.assistant.providers.clone(),
         };
-        let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
+        let opened =
+            Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {
             Ok(session) => {
                 let (reason, stats, files) = session.run().await;

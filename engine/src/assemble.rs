@@ -14,7 +14,9 @@ use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
 use crate::config::{Config, ModelProvider, TranscriberProvider, VoiceProvider};
-use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
+use crate::llm::{
+    DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel,
+};
 use crate::session::{Persona, Providers};
 
 /// The dialogue of the built-in assistant: the engine answers with no key and no account.
@@ -142,11 +144,7 @@ fn decode_threads(config: &Config) -> NonZeroUsize {
 
 /// An id of the manifest is a folder of the models; anything with a separator is a path.
 fn model_folder(models: &Path, model: &str) -> PathBuf {
-    if model.contains(std::path::MAIN_SEPARATOR) {
-        PathBuf::from(model)
-    } else {
-        models.join(model)
-    }
+    if model.contains(std::path::MAIN_SEPARATOR) { PathBuf::from(model) } else { models.join(model) }
 }
 
 fn model(config: &Config) -> Result<Arc<dyn LanguageModel>, AssembleError> {
@@ -157,10 +155,11 @@ fn model(config: &Config) -> Result<Arc<dyn LanguageModel>, AssembleError> {
         })),
         ModelProvider::OpenAi => {
             let mut settings =
-                OpenAiSettings::new(config.model.base_url.expose(), config.model.name.clone());
-            settings.api_key = config.model.api_key.as_ref().map(|key| key.expose().to_owned());
-            let model =
-                OpenAi::new(settings).map_err(|error| AssembleError::Model(error.to_string()))?;
+                OpenAiSettings::new(config.model.base_url.http(""), config.model.name.clone());
+            settings.api_key =
+                config.model.api_key.as_ref().map(|key| key.expose().to_owned());
+            let model = OpenAi::new(settings)
+                .map_err(|error| AssembleError::Model(error.to_string()))?;
             Ok(Arc::new(model))
         }
     }
@@ -176,9 +175,11 @@ fn synthesizer(config: &Config) -> Result<Arc<dyn Synthesizer>, AssembleError> {
         })),
         VoiceProvider::Flite => Ok(Arc::new(Flite::new(&FliteConfig::default(), pool)?)),
         VoiceProvider::EspeakNg => Ok(Arc::new(Espeak::new(&EspeakConfig::default(), pool)?)),
-        other => {
-            Err(AssembleError::Missing { key: "voice.model", provider: other.name(), what: "x" })
-        }
+        other => Err(AssembleError::Missing {
+            key: "voice.model",
+            provider: other.name(),
+            what: "x",
+        }),
     }
 }
 

@@ -16,12 +16,12 @@ use turntaking::output::Output;
 use turntaking::settings::Settings;
 use turntaking::time::Instant;
 
-use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
+use super::CallId;
 use crate::recording::{CallTap, FinishHandle};
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
