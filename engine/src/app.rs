@@ -98,10 +98,10 @@ impl Engine {
             .map_err(system("draw a key for stream tokens"))?;
         let reporter = Reporter::start(calls, observer);
         let app = App(Arc::new(Parts {
-            assistant,
             registry: Registry::start(config.max_concurrent_calls),
             recorder,
-            record_audio: config.recording.enabled,
+            record_audio: assistant.record,
+            assistant,
             record_journal: config.journal.enabled,
             events: reporter.events(),
             egress_clock,

@@ -1,26 +1,36 @@
 //! Loads what the configuration names: the assistant, its models, its voice.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
-use asr::Recognizer;
 use asr::moonshine::Moonshine;
+use asr::sherpa::SherpaOptions;
+use asr::{Recognizer, StreamConfig};
+use codecs::SampleRate;
 use tts::{
-    ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, SpeechStream,
-    Synthesizer, SynthesizerError, VoiceConfig,
+    ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, SherpaConfig,
+    SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
 };
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
-use crate::config::{Config, ModelProvider, TranscriberProvider, VoiceProvider};
-use crate::llm::{
-    DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel,
+use crate::config::{
+    self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
+    VoiceProvider,
 };
+use crate::llm::openai::OpenAiSettingsError;
+use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
 
 /// The dialogue of the built-in assistant: the engine answers with no key and no account.
-const BUILT_IN_DIALOGUE: &str = include_str!("../../fixtures/dialogues/bookshop.en.yaml");
+const BUILT_IN_DIALOGUE: &str = include_str!("../../fixtures/dialogues/demo.en.yaml");
+
+/// Silero, among the models.
+const SILERO: &str = "silero-vad/silero_vad.onnx";
+
+/// Smart Turn, among the models.
+const SMART_TURN: &str = "smart-turn-v3.2/smart-turn-v3.2-cpu.onnx";
 
 /// An assistant, ready to take calls.
 #[derive(Clone, Debug)]
@@ -31,6 +41,8 @@ pub struct Assistant {
     pub persona: Persona,
     /// What serves its calls.
     pub providers: Providers,
+    /// Its calls are recorded.
+    pub record: bool,
 }
 
 /// Why an assistant cannot take calls.
@@ -53,85 +65,94 @@ pub enum AssembleError {
     #[error(transparent)]
     Dialogue(#[from] DialogueError),
     /// The language model's settings.
-    #[error("the language model: {0}")]
-    Model(String),
-    /// A key that the chosen provider needs.
-    #[error("`{key}` is not set; {provider} needs {what}")]
-    Missing {
-        /// The configuration key.
-        key: &'static str,
-        /// Who needs it.
-        provider: &'static str,
-        /// What it is.
-        what: &'static str,
-    },
+    #[error(transparent)]
+    Model(#[from] OpenAiSettingsError),
+    /// The assistant itself.
+    #[error(transparent)]
+    Assistant(#[from] config::AssistantError),
+    /// A neural voice without a model.
+    #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
+    VoiceModel,
 }
 
-/// Loads everything an assistant needs.
+/// Loads everything the configured assistant needs.
 ///
 /// # Errors
 ///
 /// Where something is missing or wrong, with its remedy.
 pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
+    let configured = config::Assistant::configured(config)?;
+    for field in &configured.without_effect {
+        tracing::warn!(field, "the assistant sends a field that has no effect here yet");
+    }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
-    let language = "en".to_owned();
-    let settings = Settings {
-        first_message: "Hello, Causerie Books, how can I help you?".to_owned(),
-        ..Settings::default()
-    };
-    let persona = Persona {
-        voice: VoiceConfig {
-            voice: config.voice.voice.clone().unwrap_or_default(),
-            language: language.clone(),
-            speed: 1.0,
-        },
-        language,
-        preamble: Vec::new(),
-        tools: Vec::new(),
-        temperature: None,
-        max_tokens: None,
-        chunk_plan: ChunkPlan::default(),
-    };
     let providers = Providers {
         vad: Arc::new(SileroVad::start(
             &runtime,
-            &config.models_dir.join("silero-vad/silero_vad.onnx"),
+            &config.models_dir.join(SILERO),
             SileroSettings::default(),
         )?),
-        turn_model: turn_model(config, &runtime)?,
-        recognizer: recognizer(config, &runtime)?,
-        model: model(config)?,
-        synthesizer: synthesizer(config)?,
+        turn_model: turn_model(config, &configured.transcriber, &runtime)?,
+        recognizer: recognizer(config, &configured, &runtime)?,
+        model: model(&configured.model)?,
+        synthesizer: synthesizer(config, &configured.voice)?,
     };
-    Ok(Assistant { settings, persona, providers })
+    let persona = Persona {
+        voice: VoiceConfig {
+            voice: configured.voice.voice.unwrap_or_default(),
+            language: configured.language.clone(),
+            speed: configured.speed,
+        },
+        language: configured.language,
+        preamble: configured.messages,
+        tools: configured.tools,
+        temperature: configured.temperature,
+        max_tokens: Some(configured.max_tokens),
+        chunk_plan: ChunkPlan {
+            min_characters: configured.min_phrase_characters as usize,
+            first_exempt: configured.first_phrase_exempt,
+            ..ChunkPlan::default()
+        },
+    };
+    // What would only be found out by the first caller is found out now.
+    providers.recognizer.open(&StreamConfig {
+        rate: SampleRate::HZ_8000,
+        language: persona.language.clone(),
+    })?;
+    providers.synthesizer.open(&persona.voice)?;
+    Ok(Assistant { settings: configured.settings, persona, providers, record: configured.record })
 }
 
 fn turn_model(
     config: &Config,
+    transcriber: &Transcriber,
     runtime: &onnx::Runtime,
 ) -> Result<Option<Arc<TurnWorker>>, AssembleError> {
-    if !config.transcriber.turn_model {
+    if !transcriber.turn_model {
         return Ok(None);
     }
-    let file = config.models_dir.join("smart-turn-v3.2/smart-turn-v3.2-cpu.onnx");
+    let file = config.models_dir.join(SMART_TURN);
     let worker = TurnWorker::start(runtime, &file, TurnSettings::default())?;
     Ok(Some(Arc::new(worker)))
 }
 
 fn recognizer(
     config: &Config,
+    configured: &config::Assistant,
     runtime: &onnx::Runtime,
 ) -> Result<Arc<dyn Recognizer>, AssembleError> {
-    let folder = model_folder(&config.models_dir, &config.transcriber.model);
-    match config.transcriber.provider {
+    let transcriber = &configured.transcriber;
+    let folder = model_folder(&config.models_dir, &transcriber.model);
+    match transcriber.provider {
         TranscriberProvider::Moonshine => {
             Ok(Arc::new(Moonshine::load(runtime, &folder, decode_threads(config))?))
         }
-        other => Err(AssembleError::Missing {
-            key: "transcriber.provider",
-            provider: other.name(),
-            what: "x",
-        }),
+        TranscriberProvider::SherpaOnnx => {
+            // A transducer's files do not name its language: it is taken to be the assistant's.
+            let options =
+                SherpaOptions { languages: vec![configured.language.clone()], end_of_turn: None };
+            Ok(Arc::new(asr::sherpa::Sherpa::load(&folder, options)?))
+        }
     }
 }
 
@@ -142,45 +163,45 @@ fn decode_threads(config: &Config) -> NonZeroUsize {
     NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// An id of the manifest is a folder of the models; anything with a separator is a path.
+/// An id of the manifest is a folder among the models; anything with a separator is a path.
 fn model_folder(models: &Path, model: &str) -> PathBuf {
-    if model.contains(std::path::MAIN_SEPARATOR) { PathBuf::from(model) } else { models.join(model) }
+    if model.contains(MAIN_SEPARATOR) { PathBuf::from(model) } else { models.join(model) }
 }
 
-fn model(config: &Config) -> Result<Arc<dyn LanguageModel>, AssembleError> {
-    match config.model.provider {
-        ModelProvider::Scripted => Ok(Arc::new(match &config.model.dialogue {
+fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
+    Ok(match model.provider {
+        ModelProvider::Scripted => Arc::new(match &model.dialogue {
             Some(path) => ScriptedModel::from_path(path)?,
             None => ScriptedModel::from_yaml(BUILT_IN_DIALOGUE)?,
-        })),
+        }),
         ModelProvider::OpenAi => {
-            let mut settings =
-                OpenAiSettings::new(config.model.base_url.http(""), config.model.name.clone());
-            settings.api_key =
-                config.model.api_key.as_ref().map(|key| key.expose().to_owned());
-            let model = OpenAi::new(settings)
-                .map_err(|error| AssembleError::Model(error.to_string()))?;
-            Ok(Arc::new(model))
+            let mut settings = OpenAiSettings::new(model.base_url.expose(), &model.name);
+            let exposed = |secret: &Secret| secret.expose().to_owned();
+            settings.api_key = model.api_key.as_ref().map(exposed);
+            settings.headers =
+                model.headers.iter().map(|(name, value)| (name.clone(), exposed(value))).collect();
+            Arc::new(OpenAi::new(settings)?)
         }
-    }
+    })
 }
 
-fn synthesizer(config: &Config) -> Result<Arc<dyn Synthesizer>, AssembleError> {
+fn synthesizer(config: &Config, voice: &Voice) -> Result<Arc<dyn Synthesizer>, AssembleError> {
     let limits = PoolLimits { children: config.voice.processes, ..PoolLimits::default() };
     let pool = ProgramPool::new(limits)?;
-    match config.voice.provider {
-        VoiceProvider::Auto => Ok(Arc::new(ByLanguage {
-            english: Flite::new(&FliteConfig::default(), pool.clone())?,
-            other: Espeak::new(&EspeakConfig::default(), pool)?,
-        })),
-        VoiceProvider::Flite => Ok(Arc::new(Flite::new(&FliteConfig::default(), pool)?)),
-        VoiceProvider::EspeakNg => Ok(Arc::new(Espeak::new(&EspeakConfig::default(), pool)?)),
-        other => Err(AssembleError::Missing {
-            key: "voice.model",
-            provider: other.name(),
-            what: "x",
-        }),
-    }
+    let flite = |pool| Flite::new(&FliteConfig::default(), pool);
+    let espeak = |pool| Espeak::new(&EspeakConfig::default(), pool);
+    Ok(match voice.provider {
+        VoiceProvider::Auto => {
+            Arc::new(ByLanguage { english: flite(pool.clone())?, other: espeak(pool)? })
+        }
+        VoiceProvider::Flite => Arc::new(flite(pool)?),
+        VoiceProvider::EspeakNg => Arc::new(espeak(pool)?),
+        VoiceProvider::SherpaOnnx => {
+            let folder = voice.model.as_deref().ok_or(AssembleError::VoiceModel)?;
+            let folder = model_folder(&config.models_dir, folder);
+            Arc::new(tts::Sherpa::new(&SherpaConfig::new(folder), pool)?)
+        }
+    })
 }
 
 /// flite for English, which it speaks best; espeak-ng for the rest.

@@ -156,7 +156,6 @@ impl Report {
             needed.push("smart-turn-v3.2");
         }
         match config.transcriber.provider {
-            TranscriberProvider::Scripted => {}
             TranscriberProvider::Moonshine | TranscriberProvider::SherpaOnnx => {
                 needed.push(&config.transcriber.model);
             }

@@ -166,6 +166,19 @@ async fn stop_ends_the_call_and_is_answered_with_a_close() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_far_a_reply_was_heard_is_known_after_the_caller_hung_up() {
+    let mut call = Call::begin(10_000).await;
+    call.leg.queue(TurnId(1), &[1_000; 16_000]);
+    call.run(Duration::from_millis(500)).await;
+    call.carrier.send(json!({"event": "stop", "stop": {"callSid": "CA1"}}));
+    assert_eq!(call.next().await, TransportEvent::Ended(LegEnd::Stopped));
+    let now = call.now();
+    let (turn, at) = call.leg.stop(now).expect("it was playing");
+    assert_eq!(turn, TurnId(1));
+    assert!((3_000..4_000).contains(&at), "{at} samples in 500 ms");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_frame_and_a_close_without_one() {
     let mut call = Call::begin(64).await;
     let frame = CloseFrame { code: 1001, reason: "".into() };
@@ -276,7 +289,7 @@ async fn a_clear_leaves_at_once_and_is_never_lost() {
     let (turn, at) = call.leg.hold(now).expect("playing");
     assert_eq!(turn, TurnId(1));
     assert!((1_600..4_000).contains(&at), "{at}");
-    // The leg asked to be polled again: no time passes.
+    // It leaves with the next poll: no time passes.
     let _ = timeout(Duration::ZERO, call.next()).await;
     assert_eq!(call.carrier.received_events(), ["clear"]);
     let now = call.now();

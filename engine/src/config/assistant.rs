@@ -505,7 +505,7 @@ mod tests {
             "firstMessage": "Bonjour !",
             "firstMessageMode": "assistant-waits-for-user",
             "firstMessageInterruptionsEnabled": true,
-            "transcriber": {"provider": "scripted", "language": "fr-FR"},
+            "transcriber": {"provider": "sherpa-onnx", "language": "fr-FR"},
             "voice": {"provider": "espeak-ng", "voiceId": "fr", "speed": 1.2,
                       "chunkPlan": {"minCharacters": 12}},
             "model": {"provider": "openai", "model": "gpt-4o", "temperature": 0.5,
@@ -536,7 +536,7 @@ mod tests {
         let keypad = settings.keypad.as_ref().expect("it is enabled");
         assert_eq!((keypad.timeout, keypad.delimiters.as_str()), (Duration::from_secs(3), "#*"));
         assert_eq!(assistant.language, "fr-FR");
-        assert_eq!(assistant.transcriber.provider, TranscriberProvider::Scripted);
+        assert_eq!(assistant.transcriber.provider, TranscriberProvider::SherpaOnnx);
         assert_eq!(assistant.voice.provider, VoiceProvider::EspeakNg);
         assert_eq!(assistant.voice.voice.as_deref(), Some("fr"));
         assert_eq!((assistant.speed, assistant.min_phrase_characters), (1.2, 12));

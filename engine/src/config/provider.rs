@@ -38,8 +38,6 @@ choice! {
         Moonshine = "moonshine",
         /// A streaming model of sherpa-onnx, on this machine.
         SherpaOnnx = "sherpa-onnx",
-        /// Words from a script, for tests.
-        Scripted = "scripted",
     }
 }
 
@@ -54,8 +52,6 @@ choice! {
         EspeakNg = "espeak-ng",
         /// A neural voice of sherpa-onnx, on this machine.
         SherpaOnnx = "sherpa-onnx",
-        /// Tones from a script, for tests.
-        Scripted = "scripted",
     }
 }
 

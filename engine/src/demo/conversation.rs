@@ -18,7 +18,7 @@ const CALLER_VOICE: &str = "rms";
 const PATIENCE: Duration = Duration::from_millis(900);
 
 /// When the caller cuts in, from the beginning of the assistant's utterance.
-const BARGE_IN: Duration = Duration::from_millis(3_500);
+const BARGE_IN: Duration = Duration::from_millis(2_500);
 
 /// One turn of the caller.
 #[derive(Clone, Debug)]
@@ -50,26 +50,33 @@ impl Conversation {
         let read = |from, to, words| {
             lines::recorded(&reading, Some((ms(from), ms(to))), words, "LibriVox reading")
         };
-        let people = Path::new("../shared/audio/telephony/google/two_people.wav");
-        let seats = if people.is_file() {
-            lines::recorded(people, None, "Two people.", "recording of a person")?
-        } else {
-            lines::spoken(&voice, CALLER_VOICE, "Two people.").await?
-        };
+        let shared = Path::new("../shared/audio/telephony/google/two_people.wav");
         let spoken = |words| lines::spoken(&voice, CALLER_VOICE, words);
+        let people = if shared.is_file() {
+            lines::recorded(shared, None, "Two people.", "telephone recording")?
+        } else {
+            spoken("Two people.").await?
+        };
+        let times = read(1_100, 4_350, "It was the best of times, it was the worst of times.")?;
+        let despair = read(18_850, 20_600, "It was the winter of despair.")?;
+        let booking =
+            spoken("I would like to book a table for four people tomorrow evening.").await?;
+        let correction = spoken("Wait, make it five people please.").await?;
+        let name = spoken("My name is Martin.").await?;
+        let thanks = spoken("No, thank you.").await?;
+        let goodbye = spoken("Goodbye.").await?;
         let turn = |line| Part { line, barge_in: false };
+        let barge_in = |line| Part { line, barge_in: true };
         Ok(Self {
             parts: vec![
-                turn(spoken("I am looking for a book, but I only know how it begins.").await?),
-                turn(read(1_100, 4_350, "It was the best of times, it was the worst of times.")?),
-                Part {
-                    line: spoken("Wait, I would like the paperback please.").await?,
-                    barge_in: true,
-                },
-                turn(spoken("My name is Martin.").await?),
-                turn(seats),
-                turn(read(18_850, 20_600, "It was the winter of despair.")?),
-                turn(spoken("No, thank you. Goodbye.").await?),
+                turn(times),
+                turn(despair),
+                turn(booking),
+                barge_in(correction),
+                turn(name),
+                turn(people),
+                turn(thanks),
+                turn(goodbye),
             ],
         })
     }

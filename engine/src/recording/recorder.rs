@@ -90,7 +90,6 @@ impl Drop for Recorder {
 
 /// A [`Recorder`] without its thread, for calls on virtual time, which a thread of real time could
 /// not keep up with: it writes when it is told to.
-#[derive(Debug)]
 pub struct SteppedRecorder {
     directory: PathBuf,
     calls: Vec<FileWriter>,

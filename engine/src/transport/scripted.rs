@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::future::Future as _;
 use std::ops::Range;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use codecs::SampleRate;
@@ -78,7 +78,6 @@ pub struct ScriptedLeg {
     log: CallLog,
     report: Option<oneshot::Sender<CallLog>>,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
-    waker: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -128,7 +127,6 @@ impl ScriptedLeg {
             log: CallLog::default(),
             report: Some(report),
             sleep: None,
-            waker: None,
         };
         (leg, log)
     }
@@ -193,7 +191,6 @@ impl ScriptedLeg {
     }
 
     fn cut(&mut self, state: State) -> Option<(TurnId, u64)> {
-        self.wake();
         let reply = self.reply.as_mut().filter(|reply| !reply.is_over())?;
         reply.state = state;
         reply.from = None;
@@ -201,12 +198,6 @@ impl ScriptedLeg {
             reply.samples.truncate(reply.played as usize);
         }
         Some((reply.turn, reply.played))
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
     }
 }
 
@@ -222,7 +213,6 @@ impl MediaTransport for ScriptedLeg {
         audio: &mut Vec<i16>,
     ) -> Poll<TransportEvent> {
         audio.clear();
-        self.waker = Some(cx.waker().clone());
         loop {
             if self.ended {
                 return Poll::Pending;
@@ -308,7 +298,6 @@ impl MediaTransport for ScriptedLeg {
         if let Some(reply) = &mut self.reply {
             reply.finished = true;
         }
-        self.wake();
     }
 }
 

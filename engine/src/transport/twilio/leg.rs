@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocketUpgrade, close_code};
@@ -143,8 +143,6 @@ pub struct TwilioLeg<S> {
     malformed_in_row: u32,
     malformed: u64,
     ignored: u64,
-    /// Of the task, to be polled again after a command.
-    waker: Option<Waker>,
 }
 
 /// How far our own close has come.
@@ -181,7 +179,6 @@ impl<S: Socket> TwilioLeg<S> {
             malformed_in_row: 0,
             malformed: 0,
             ignored: 0,
-            waker: None,
         }
     }
 
@@ -347,7 +344,8 @@ impl<S: Socket> TwilioLeg<S> {
         Ok(true)
     }
 
-    /// Lets go of everything. A close frame is offered where somebody may still read it.
+    /// Lets go of the socket, after a close frame where somebody may still read it. The replies
+    /// stay until the leg is dropped: how far the last was heard is yet to be asked.
     fn end(&mut self, cx: &mut Context<'_>, end: LegEnd) -> Option<TransportEvent> {
         let mut socket = self.socket.take()?;
         let code = match end {
@@ -365,7 +363,7 @@ impl<S: Socket> TwilioLeg<S> {
         if code.is_some() || end == LegEnd::PeerClosed {
             let _ = farewell.poll_flush(cx);
         }
-        self.playout = Playout::new(self.settings.playout);
+        tracing::debug!(?end, counts = ?self.counts(), "a leg is over");
         let closed_by_us = matches!(self.closing, Closing::Sent(_))
             && matches!(end, LegEnd::PeerClosed | LegEnd::Disconnected | LegEnd::Stopped);
         Some(TransportEvent::Ended(if closed_by_us { LegEnd::Closed } else { end }))
@@ -387,13 +385,6 @@ impl<S: Socket> TwilioLeg<S> {
         }
         None
     }
-
-    /// A command was given: what follows from it is to be sent at once.
-    fn wake(&self) {
-        if let Some(waker) = &self.waker {
-            waker.wake_by_ref();
-        }
-    }
 }
 
 impl<S: Socket> MediaTransport for TwilioLeg<S> {
@@ -410,10 +401,6 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         audio.clear();
         if self.socket.is_none() {
             return Poll::Pending;
-        }
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.waker = Some(cx.waker().clone()),
         }
         if let Some(event) = self.poll_read(cx, now, audio) {
             return Poll::Ready(event);
@@ -439,26 +426,21 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
 
     fn queue(&mut self, turn: TurnId, samples: &[i16]) {
         self.playout.queue(turn, samples);
-        self.wake();
     }
 
     fn finish(&mut self, turn: TurnId) {
         self.playout.finish(turn);
-        self.wake();
     }
 
     fn hold(&mut self, now: Instant) -> Option<(TurnId, u64)> {
-        self.wake();
         self.playout.hold(now)
     }
 
     fn resume(&mut self, _now: Instant, from: u64) {
         self.playout.resume(from);
-        self.wake();
     }
 
     fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)> {
-        self.wake();
         self.playout.stop(now)
     }
 
@@ -471,7 +453,6 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
             self.closing = Closing::Drain;
             self.playout.finish_all();
         }
-        self.wake();
     }
 }
 

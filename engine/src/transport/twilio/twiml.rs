@@ -8,8 +8,8 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 /// What a webhook is answered with; its content type is [`CONTENT_TYPE`].
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
-/// Longest name and value of a `<Parameter>`, together, in bytes (Twilio's page "TwiML Voice:
-/// Stream", read November 2026).
+/// Longest name and value of a `<Parameter>` together, in bytes: the 500 characters of Twilio's page
+/// "TwiML Voice: Stream", taken strictly.
 pub const PARAMETER_LIMIT: usize = 500;
 
 /// A TwiML document that could not be written.
