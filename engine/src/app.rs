@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -136,6 +137,12 @@ impl Engine {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
         let Self { app, listener, reporter, drain } = self;
         let (close, closed) = tokio::sync::oneshot::channel::<()>();
+        // A frame must not wait for the acknowledgement of the one before (RFC 896).
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::warn!(%error, "TCP_NODELAY is refused: frames may be held back");
+            }
+        });
         let server = axum::serve(listener, api::router(app.clone()))
             .with_graceful_shutdown(async {
                 let _ = closed.await;

@@ -1,9 +1,14 @@
 //! eSpeak NG: a formant voice for some 130 languages, run as a program (Debian package
 //! `espeak-ng`). It is GPL, so it is never linked.
+//!
+//! It prints the sounds it makes, not their times: where its words are is an
+//! estimate, exact at the pauses between clauses.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::estimate::place;
+use crate::phonemes::lines;
 use crate::phrase::{PhraseStream, PhraseVoice, Rendered};
 use crate::program::{self, Invocation, ProgramPool, Ticket};
 use crate::spoken::{SpokenWord, primary_subtag};
@@ -137,7 +142,19 @@ impl PhraseVoice for Speaker {
         let program = Arc::clone(&self.program);
         let (file, rate) = (self.file.clone(), self.words_per_minute.clone());
         self.pool.submit(PROVIDER, move |work| async move {
-            let args = ["-v", &file, "-s", &rate, "-b", "1", "-z", "--stdin", "--stdout"];
+            let args = [
+                "-v",
+                &file,
+                "-s",
+                &rate,
+                "-b",
+                "1",
+                "-z",
+                "--ipa",
+                "--phonout=/dev/stderr",
+                "--stdin",
+                "--stdout",
+            ];
             let said: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
             let printed = work
                 .run(Invocation {
@@ -152,7 +169,9 @@ impl PhraseVoice for Speaker {
                 .map_err(|reason| SynthesizerError::Stream { provider: PROVIDER, reason })?;
             let mut samples = recording.samples;
             trim(&mut samples, recording.rate);
-            Ok(Rendered { rate: recording.rate, samples, words: Vec::new() })
+            let clauses = lines(&String::from_utf8_lossy(&printed.stderr));
+            let words = place(&words, &clauses, &samples, recording.rate);
+            Ok(Rendered { rate: recording.rate, samples, words })
         })
     }
 

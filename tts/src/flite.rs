@@ -1,7 +1,7 @@
 //! Flite: small, fast English voices, run as a program (Debian package `flite`).
 //!
 //! One run gives the audio and the time of every sound (`-psdur`). A second, with the smallest
-//! voice and no audio, gives the sounds of each word, and the two are [aligned](crate::align):
+//! voice and no audio, gives the sounds of each word, and the two are aligned:
 //! words are placed to the sample. Text without a newline at its end loses its last word
 //! (flite 2.2), so one is always sent.
 
@@ -138,10 +138,14 @@ impl PhraseVoice for FliteVoice {
                 run(&work, &program, &args, input, true).await
             };
             let sounds = async {
+                if said.len() == 1 {
+                    // `Sure,`: every sound is its own.
+                    return Ok(None);
+                }
                 let args = ["-voice", "kal", "-ps", "-f", "/dev/stdin", "-o", "none"];
                 // An empty line ends an utterance: one line of sounds for each word.
                 let input = said.iter().map(|word| format!("{word}\n\n")).collect();
-                run(&work, &program, &args, input, false).await
+                run(&work, &program, &args, input, false).await.map(Some)
             };
             // Both to their end, so that each is reaped.
             let (speech, sounds) = tokio::join!(speech, sounds);
@@ -150,7 +154,10 @@ impl PhraseVoice for FliteVoice {
             let recording = riff::read(&speech.stderr).map_err(failed)?;
             let total = recording.samples.len() as f32 / recording.rate.hz() as f32;
             let phones = phones(&String::from_utf8_lossy(&speech.stdout), total);
-            let sounds = word_sounds(&String::from_utf8_lossy(&sounds.stdout));
+            let sounds = match sounds {
+                Some(sounds) => word_sounds(&String::from_utf8_lossy(&sounds.stdout)),
+                None => vec![phones.iter().map(|phone| phone.name.clone()).collect()],
+            };
             let mut samples = recording.samples;
             let kept = trim(&mut samples, recording.rate);
             let words = if sounds.len() == words.len() && !phones.is_empty() {

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod card;
 pub mod chunk;
 pub mod espeak;
+mod estimate;
 pub mod flite;
 mod metadata;
 mod phonemes;

@@ -20,7 +20,7 @@ pub(crate) trait PhraseVoice: Send + 'static {
     /// Begins to render. Never blocks; dropping the ticket cancels.
     fn render(&self, words: Arc<[SpokenWord]>) -> Ticket<Rendered>;
 
-    /// Whether the range of one word may be told from another's: [`Rendered::words`] is filled.
+    /// The language whose spoken forms it is given (BCP 47).
     fn language(&self) -> &str;
 }
 
@@ -102,7 +102,9 @@ impl<V: PhraseVoice> PhraseStream<V> {
     }
 
     fn start_rendering(&mut self) {
-        while self.rendering.len() < IN_FLIGHT {
+        // Nothing competes with the first sound the caller is waiting for.
+        let limit = if self.position == 0 { 1 } else { IN_FLIGHT };
+        while self.rendering.len() < limit {
             let Some(piece) = self.waiting.pop_front() else { return };
             let ticket =
                 (!piece.words.is_empty()).then(|| self.voice.render(Arc::clone(&piece.words)));

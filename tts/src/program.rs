@@ -422,3 +422,65 @@ pub(crate) fn list(
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> PoolLimits {
+        let time = Duration::from_millis(200);
+        PoolLimits { children: 2, queue: 2, time, output: 1_000 }
+    }
+
+    /// Runs `program` (of coreutils) in the pool.
+    fn start(
+        pool: &ProgramPool,
+        program: &str,
+        args: &'static [&str],
+        input: &str,
+    ) -> Ticket<Printed> {
+        let program = find("test", Path::new(program), "coreutils").expect("coreutils");
+        let input = input.to_owned();
+        pool.submit("test", |work| async move {
+            let program = program.as_path();
+            work.run(Invocation { provider: "test", program, args, input, seekable_stderr: false })
+                .await
+        })
+    }
+
+    #[tokio::test]
+    async fn text_goes_in_and_output_comes_back() {
+        let pool = ProgramPool::new(small()).expect("a pool");
+        let printed = start(&pool, "cat", &[], "héllo -t\n").await.expect("cat");
+        assert_eq!(printed.stdout, "héllo -t\n".as_bytes());
+        let printed = start(&pool, "env", &[], "").await.expect("env");
+        assert_eq!(printed.stdout, b"LC_ALL=C.UTF-8\n", "no secret of ours in its environment");
+    }
+
+    #[tokio::test]
+    async fn limits_end_a_child() {
+        let pool = ProgramPool::new(small()).expect("a pool");
+        let error = start(&pool, "sleep", &["600"], "").await.expect_err("too long");
+        assert!(error.to_string().contains("no result within"), "{error}");
+        let error = start(&pool, "yes", &[], "").await.expect_err("too much");
+        assert!(error.to_string().contains("limit of 1000 bytes"), "{error}");
+        let error = start(&pool, "ls", &["/no/such"], "").await.expect_err("a failure");
+        assert!(error.to_string().contains("exit status: 2"), "{error}");
+        assert_eq!(pool.running(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_and_a_dropped_ticket_makes_room() {
+        let limits = PoolLimits { time: Duration::from_secs(600), ..small() };
+        let pool = ProgramPool::new(limits).expect("a pool");
+        let waiting = [0, 1].map(|_| start(&pool, "sleep", &["600"], ""));
+        let error = start(&pool, "cat", &[], "").await.expect_err("full");
+        assert!(error.to_string().contains("2 phrases wait"), "{error}");
+        drop(waiting);
+        while pool.queued() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.running(), 0);
+        start(&pool, "cat", &[], "").await.expect("room again");
+    }
+}

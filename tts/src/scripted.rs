@@ -16,8 +16,9 @@ pub enum Delivery {
     /// All of a phrase's audio is there as soon as its text is.
     #[default]
     AtOnce,
-    /// One event each time the stream is polled anew: the test decides the pace by polling.
-    OnePerPoll,
+    /// Each event is followed by a poll that is pending (and wakes at once), so that whatever else
+    /// is ready gets its turn between two events.
+    Interleaved,
 }
 
 /// How a scripted voice sounds and behaves.
@@ -113,7 +114,7 @@ struct ScriptedStream {
     position: u64,
     finished: bool,
     over: bool,
-    /// The last poll gave an event (for [`Delivery::OnePerPoll`]).
+    /// The last poll gave an event (for [`Delivery::Interleaved`]).
     given: bool,
     waker: Option<Waker>,
 }
@@ -122,7 +123,7 @@ impl ScriptedStream {
     fn speak(&mut self, chunk: &TextChunk) {
         let starts: Vec<usize> = word_starts(&chunk.text);
         let begin = self.position;
-        for (at, _) in starts.iter().enumerate() {
+        for at in 0..starts.len() {
             if self.config.fail_after.is_some_and(|limit| self.words >= limit) {
                 let reason = format!("scripted to fail after {} words", self.words);
                 let error = SynthesizerError::Stream { provider: PROVIDER, reason };
@@ -136,9 +137,8 @@ impl ScriptedStream {
         if starts.is_empty() || !self.config.word_spans {
             let audio = begin..self.position;
             let span = SpeechEvent::Span { text: chunk.range.clone(), audio };
-            let audio_before = self.events.len();
             // Before the phrase's audio, which is at the end of the queue.
-            let first = self.first_event_of(begin).unwrap_or(audio_before);
+            let first = self.first_event_of(begin).unwrap_or(self.events.len());
             self.events.insert(first, span);
         }
     }
@@ -218,7 +218,8 @@ impl SpeechStream for ScriptedStream {
         if self.over {
             return Poll::Pending;
         }
-        if self.config.delivery == Delivery::OnePerPoll && std::mem::take(&mut self.given) {
+        if self.config.delivery == Delivery::Interleaved && std::mem::take(&mut self.given) {
+            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let event = match self.events.pop_front() {
@@ -251,5 +252,113 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (z ^ (z >> 31)).checked_rem(limit).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every event of a reply, and how often a poll was pending.
+    fn speak(config: ScriptedConfig, texts: &[&str]) -> (Vec<SpeechEvent>, usize) {
+        let voice = VoiceConfig { voice: String::new(), language: "en".into(), speed: 1.0 };
+        let mut stream = Scripted::new(config).open(&voice).expect("opens");
+        let mut at = 0;
+        for text in texts {
+            let range = at..at + text.len() as u32;
+            at = range.end;
+            stream.push(TextChunk { text: (*text).to_owned(), range });
+        }
+        stream.finish();
+        let mut cx = Context::from_waker(Waker::noop());
+        let (mut events, mut pending) = (Vec::new(), 0);
+        loop {
+            match stream.poll_event(&mut cx) {
+                Poll::Ready(event) => {
+                    let over = matches!(event, SpeechEvent::Done | SpeechEvent::Failed(_));
+                    events.push(event);
+                    if over {
+                        return (events, pending);
+                    }
+                }
+                Poll::Pending => pending += 1,
+            }
+        }
+    }
+
+    fn samples(events: &[SpeechEvent]) -> Vec<i16> {
+        let mut all = Vec::new();
+        for event in events {
+            if let SpeechEvent::Audio { samples, .. } = event {
+                all.extend(samples);
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn each_word_is_heard_where_its_span_says() {
+        let (events, _) = speak(ScriptedConfig::default(), &["One two three,", " four five."]);
+        let samples = samples(&events);
+        let spans = events.iter().filter_map(|event| match event {
+            SpeechEvent::Span { text, audio } => Some((text.clone(), audio.clone())),
+            _ => None,
+        });
+        let mut words = 0;
+        for (index, (_, audio)) in spans.enumerate() {
+            let part = &samples[audio.start as usize..audio.end as usize];
+            let rises = part.windows(2).filter(|pair| pair[0] < 0 && pair[1] >= 0).count();
+            let heard = rises as f32 * 8_000.0 / part.len() as f32;
+            let expected = word_frequency(index);
+            assert!((heard - expected).abs() < 15.0 + expected * 0.02, "{heard} Hz, {expected} Hz");
+            words += 1;
+        }
+        assert_eq!(words, 5);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_reply() {
+        let config = |seed| ScriptedConfig { seed, ..ScriptedConfig::default() };
+        assert_eq!(speak(config(1), &["a b c"]), speak(config(1), &["a b c"]));
+        assert_ne!(speak(config(1), &["a b c"]), speak(config(2), &["a b c"]));
+    }
+
+    #[test]
+    fn events_can_be_interleaved_with_other_work() {
+        let config =
+            ScriptedConfig { delivery: Delivery::Interleaved, ..ScriptedConfig::default() };
+        let (events, pending) = speak(config, &["One two"]);
+        assert_eq!(pending, events.len() - 1);
+        assert_eq!(events, speak(ScriptedConfig::default(), &["One two"]).0);
+    }
+
+    #[test]
+    fn a_phrase_can_have_one_span() {
+        let config = ScriptedConfig { word_spans: false, ..ScriptedConfig::default() };
+        let (events, _) = speak(config, &["One two.", " Three"]);
+        let total = samples(&events).len() as u64;
+        let mut before = 0;
+        let mut spans = Vec::new();
+        for event in &events {
+            match event {
+                SpeechEvent::Audio { samples, .. } => before += samples.len() as u64,
+                SpeechEvent::Span { text, audio } => {
+                    assert_eq!(audio.start, before, "comes before its audio");
+                    spans.push((text.clone(), audio.clone()));
+                }
+                _ => {}
+            }
+        }
+        assert_eq!((spans[0].0.clone(), spans[1].0.clone()), (0..8, 8..14));
+        assert_eq!(spans[1].1.end, total);
+    }
+
+    #[test]
+    fn it_fails_when_told_to() {
+        let config = ScriptedConfig { fail_after: Some(2), ..ScriptedConfig::default() };
+        let (events, _) = speak(config, &["One two three"]);
+        let Some(SpeechEvent::Failed(error)) = events.last() else { panic!("no failure") };
+        assert!(error.to_string().contains("after 2 words"), "{error}");
+        assert!(!samples(&events).is_empty());
     }
 }

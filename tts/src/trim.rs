@@ -32,14 +32,39 @@ pub(crate) fn trim(samples: &mut Vec<i16>, rate: SampleRate) -> Range<usize> {
     kept
 }
 
-fn speech(samples: &[i16], ms: usize) -> Range<usize> {
-    let loudness = |window: &[i16]| {
-        let sum: f32 = window.iter().map(|&s| f32::from(s) * f32::from(s)).sum();
-        (sum / window.len() as f32).sqrt()
-    };
+/// Silences of at least `shortest_ms` between sounds, in order.
+pub(crate) fn pauses(samples: &[i16], rate: SampleRate, shortest_ms: usize) -> Vec<Range<usize>> {
+    let ms = (rate.hz() as usize / 1_000).max(1);
     let window = WINDOW_MS * ms;
-    let loudest = samples.chunks(window).map(loudness).fold(0.0, f32::max);
-    let threshold = (loudest * SILENCE).max(2.0);
+    let threshold = threshold(samples, window);
+    let mut pauses = Vec::new();
+    let mut heard = false;
+    let mut silent_from = None;
+    for (at, part) in samples.chunks(window).enumerate() {
+        if loudness(part) <= threshold {
+            silent_from = silent_from.or(Some(at * window));
+        } else {
+            let pause = silent_from.take().map(|from| from..at * window);
+            pauses.extend(pause.filter(|p| heard && p.len() >= shortest_ms * ms));
+            heard = true;
+        }
+    }
+    pauses
+}
+
+fn loudness(window: &[i16]) -> f32 {
+    let sum: f32 = window.iter().map(|&s| f32::from(s) * f32::from(s)).sum();
+    (sum / window.len() as f32).sqrt()
+}
+
+/// What is softer is silence.
+fn threshold(samples: &[i16], window: usize) -> f32 {
+    (samples.chunks(window).map(loudness).fold(0.0, f32::max) * SILENCE).max(2.0)
+}
+
+fn speech(samples: &[i16], ms: usize) -> Range<usize> {
+    let window = WINDOW_MS * ms;
+    let threshold = threshold(samples, window);
     let voiced = |w: &[i16]| loudness(w) > threshold;
     let Some(first) = samples.chunks(window).position(voiced) else { return 0..0 };
     let last = samples.chunks(window).rposition(voiced).unwrap_or(first);
@@ -67,6 +92,18 @@ mod tests {
         assert_eq!(trim(&mut samples, SampleRate::HZ_16000), 0..3_200);
         assert!(samples[0].abs() < 300 && samples[3_199].abs() < 300);
         assert_eq!(samples[48..3_152], speech_only[48..3_152]);
+    }
+
+    #[test]
+    fn pauses_are_between_sounds() {
+        let mut samples = vec![0_i16; 800];
+        for (sound, silence) in [(1_600, 400), (1_600, 1_600), (800, 2_000)] {
+            samples.extend(std::iter::repeat_n(5_000, sound));
+            samples.extend(std::iter::repeat_n(0, silence));
+        }
+        let found = pauses(&samples, SampleRate::HZ_8000, 60);
+        let ends: Vec<_> = found.iter().map(|pause| (pause.start, pause.end)).collect();
+        assert_eq!(ends, [(4_400, 6_000)]);
     }
 
     #[test]

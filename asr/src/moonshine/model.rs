@@ -82,6 +82,19 @@ impl Model {
                 folder.join("decoder_model_merged.onnx").display()
             ))
         };
+        let input = |session: &Session, name| session.inputs().iter().any(|i| i.name() == name);
+        if !input(&encoder, "input_values") {
+            return Err(failed(format!(
+                "{} is not a Moonshine encoder: it has no input input_values; run `causerie models \
+                 verify`",
+                folder.join("encoder_model.onnx").display()
+            )));
+        }
+        for name in ["input_ids", "encoder_hidden_states", "use_cache_branch"] {
+            if !input(&decoder, name) {
+                return Err(unfit(&format!("it has no input {name}")));
+            }
+        }
         let cache: Vec<CacheName> = decoder
             .inputs()
             .iter()
@@ -107,7 +120,22 @@ impl Model {
         ) else {
             return Err(unfit("its cache has no fixed number of heads"));
         };
-        for name in cache.iter().map(|name| name.output.as_str()).chain(["logits"]) {
+        let vocabulary = decoder
+            .outputs()
+            .iter()
+            .find(|output| output.name() == "logits")
+            .and_then(|output| output.dtype().tensor_shape())
+            .and_then(|shape| usize::try_from(*shape.last()?).ok())
+            .ok_or_else(|| unfit("it has no logits of a known size"))?;
+        if vocabulary != tokenizer.len() {
+            return Err(failed(format!(
+                "tokenizer.bin in {} holds {} tokens, the decoder knows {vocabulary}; run `causerie \
+                 models verify`",
+                folder.display(),
+                tokenizer.len()
+            )));
+        }
+        for name in cache.iter().map(|name| name.output.as_str()) {
             if !decoder.outputs().iter().any(|output| output.name() == name) {
                 return Err(unfit(&format!("it has no output {name}")));
             }

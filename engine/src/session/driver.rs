@@ -95,7 +95,7 @@ pub struct Session {
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
-    tap: CallTap,
+    pub(super) tap: CallTap,
     commands: mpsc::Receiver<Command>,
     commands_open: bool,
     events: mpsc::Sender<SessionEvent>,

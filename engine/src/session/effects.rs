@@ -21,11 +21,13 @@ impl Session {
                 self.egress.release(*turn, &mut *self.transport);
             }
             Output::CancelReply { turn } => {
-                return self.egress.cancel(*turn, now, &mut *self.transport);
+                let transport = &mut *self.transport;
+                return self.egress.cancel(*turn, now, transport, &mut self.tap);
             }
             Output::Say { turn, text } => return self.egress.say(*turn, text.clone()),
             Output::Hold { turn } => {
-                return Some(self.egress.hold(*turn, now, &mut *self.transport));
+                let transport = &mut *self.transport;
+                return Some(self.egress.hold(*turn, now, transport, &mut self.tap));
             }
             Output::Resume { turn, from } => {
                 self.egress.resume(*turn, *from, now, &mut *self.transport);

@@ -113,13 +113,20 @@ impl Egress {
         turn: TurnId,
         now: Instant,
         transport: &mut dyn MediaTransport,
+        tap: &mut CallTap,
     ) -> Option<Input<'static>> {
         if self.reply.as_ref().is_some_and(|reply| reply.turn() == turn) {
             self.reply = None;
         }
-        self.playing.take_if(|(playing, _)| *playing == turn)?;
+        self.playing.filter(|(playing, _)| *playing == turn)?;
+        let stopped = transport.stop(now);
+        if let Some((turn, at)) = stopped {
+            // The last words before the clear were heard, and are still there.
+            self.record(turn, at, now, &*transport, tap);
+        }
+        self.playing = None;
         self.run_end = None;
-        let (turn, at) = transport.stop(now)?;
+        let (turn, at) = stopped?;
         Some(Input::Held { turn, at: offset(self.rate, at) })
     }
 
@@ -129,9 +136,11 @@ impl Egress {
         turn: TurnId,
         now: Instant,
         transport: &mut dyn MediaTransport,
+        tap: &mut CallTap,
     ) -> Input<'static> {
         let known = self.playing.map_or(0, |(_, heard)| heard);
         let at = transport.hold(now).map_or(known, |(_, at)| at);
+        self.record(turn, at, now, &*transport, tap);
         self.run_end = None;
         Input::Held { turn, at: offset(self.rate, at) }
     }
@@ -197,18 +206,29 @@ impl Egress {
         transport: &dyn MediaTransport,
         tap: &mut CallTap,
     ) -> Input<'static> {
-        if let Some((playing, heard)) = &mut self.playing
-            && *playing == turn
-            && until > *heard
-        {
-            self.heard.clear();
-            transport.reply_samples(turn, *heard..until, &mut self.heard);
-            let began = now - self.rate.duration_of(until - *heard);
-            let new_run = self.run_end.is_none_or(|end| began.since(end) > LONGEST_SEAM);
-            tap.agent(began, new_run, &self.heard);
-            self.run_end = Some(now);
-            *heard = until;
-        }
+        self.record(turn, until, now, transport, tap);
         Input::Played { turn, until: offset(self.rate, until), acknowledged }
+    }
+
+    /// Records what was heard of the reply since the last time.
+    fn record(
+        &mut self,
+        turn: TurnId,
+        until: u64,
+        now: Instant,
+        transport: &dyn MediaTransport,
+        tap: &mut CallTap,
+    ) {
+        let Some((playing, heard)) = &mut self.playing else { return };
+        if *playing != turn || until <= *heard {
+            return;
+        }
+        self.heard.clear();
+        transport.reply_samples(turn, *heard..until, &mut self.heard);
+        let began = now - self.rate.duration_of(until - *heard);
+        let new_run = self.run_end.is_none_or(|end| began.since(end) > LONGEST_SEAM);
+        tap.agent(began, new_run, &self.heard);
+        self.run_end = Some(now);
+        *heard = until;
     }
 }

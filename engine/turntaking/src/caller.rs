@@ -52,6 +52,8 @@ pub(crate) struct Caller {
     text: String,
     /// When the words last changed.
     changed: Option<Instant>,
+    /// What the transcript covered then.
+    changed_covers: Option<Instant>,
     /// Segments up to this one belong to turns that are over.
     closed_segment: Option<u32>,
     /// Words that cover no more than this belong to turns that are over.
@@ -139,7 +141,13 @@ impl Caller {
         }
         self.join();
         self.changed = Some(now);
+        self.changed_covers = Some(covers);
         Accepted::Changed
+    }
+
+    /// How much audio brought no further word, by a transcript that covers it.
+    pub(crate) fn wordless(&self, covers: Instant) -> Duration {
+        self.changed_covers.map_or(Duration::ZERO, |changed| covers.since(changed))
     }
 
     fn is_late(&self, segment: u32, covers: Instant) -> bool {

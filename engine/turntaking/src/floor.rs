@@ -1,14 +1,19 @@
 //! The machine: what it is told, what it asks for, and when it wants to be called.
 
 mod closing;
+mod concluding;
+mod cut;
+mod failing;
 mod hearing;
 mod invariants;
 mod keypad;
 mod replying;
 mod settling;
+mod tools;
 mod yielding;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::caller::Caller;
 use crate::counters::Counters;
@@ -24,8 +29,8 @@ use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 use crate::toolbox::Toolbox;
 
+use self::cut::Cut;
 use self::keypad::Keypad;
-use self::replying::Cut;
 
 /// More firings than any input can cause; a bound, so that a mistake of ours cannot hang a call.
 const MOST_FIRINGS: usize = 32;
@@ -33,6 +38,10 @@ const MOST_FIRINGS: usize = 32;
 /// Orders to say something that may wait. An operator who types faster than that repeats
 /// themselves.
 const MOST_ORDERS: usize = 8;
+
+/// Silence allowed on top of `silence_timeout` while a tool runs: Vapi's longest default (20 s),
+/// and some. A tool that is never answered must not keep a call open until `max_duration`.
+const TOOL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who holds the floor of one call. See the crate's documentation for the contract.
 #[derive(Debug)]
@@ -163,13 +172,13 @@ impl Floor {
             State::Listening => self.listening_deadlines(&mut soonest),
             State::Settling(settling) => self.settling_deadlines(settling, &mut soonest),
             State::Speaking(speaking) => {
-                soonest.at(replying::stalled_at(&speaking.reply), Reason::ReplyStalled);
+                soonest.at(failing::stalled_at(&speaking.reply), Reason::ReplyStalled);
             }
             State::Thinking(thinking) => {
                 if let Some(release) = thinking.release {
                     soonest.at(release, Reason::Release);
                 }
-                soonest.at(replying::stalled_at(&thinking.reply), Reason::ReplyStalled);
+                soonest.at(failing::stalled_at(&thinking.reply), Reason::ReplyStalled);
             }
             State::Yielding(yielding) => self.yielding_deadlines(yielding, &mut soonest),
         }
@@ -335,8 +344,10 @@ impl Floor {
             soonest.at(cut.overdue_at(), Reason::Held);
         } else if self.has_something_to_say() {
             soonest.at(self.backoff_until, Reason::Release);
-        } else if self.toolbox.is_idle() {
-            soonest.at(self.quiet_since + self.settings.silence_timeout, Reason::SilenceTimeout);
+        } else {
+            let patience = if self.toolbox.is_idle() { Duration::ZERO } else { TOOL_PATIENCE };
+            let silence = self.settings.silence_timeout + patience;
+            soonest.at(self.quiet_since + silence, Reason::SilenceTimeout);
         }
     }
 

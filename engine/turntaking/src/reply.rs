@@ -48,7 +48,7 @@ pub(crate) struct ToolCall {
 pub struct Reply {
     pub(crate) turn: TurnId,
     pub(crate) cause: Cause,
-    /// The caller's words it was prepared for, where these are not in history yet.
+    /// The caller's words it answers.
     pub(crate) user: String,
     /// The history's revision it was asked with.
     pub(crate) asked_with: u64,

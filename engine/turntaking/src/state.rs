@@ -82,12 +82,16 @@ pub struct Settling {
     pub(crate) pause: u32,
     /// When silence began.
     pub(crate) since: Instant,
+    /// The voice gate did not hear it: silence began where the words end.
+    pub(crate) whispered: bool,
     /// The turn model was asked.
     pub(crate) asked: bool,
     /// What it answered.
     pub(crate) score: Option<Probability>,
     /// The recogniser says that the turn is over, or may be.
     pub(crate) ended: Option<RecognizerEnd>,
+    /// The recogniser took that back: the caller is about to go on.
+    pub(crate) resumed: bool,
     /// The reply in preparation.
     pub(crate) draft: Option<Reply>,
     /// When to prepare one.
@@ -123,6 +127,8 @@ pub struct Yielding {
     pub(crate) reply: Reply,
     /// When it was held.
     pub(crate) since: Instant,
+    /// When the evidence was last looked at.
+    pub(crate) judged: Instant,
     /// Voice heard since then in stretches that are over.
     pub(crate) voiced: Duration,
     /// Where playback stands, once that is known.

@@ -3,6 +3,8 @@
 //! Runs a few seconds with the other tests; `CAUSERIE_FUZZ_SECONDS=600 cargo test -p turntaking
 //! --test fuzz` runs ten minutes. A failure prints the shortest call that shows it.
 
+#![expect(clippy::disallowed_methods, reason = "the time to run comes from the environment")]
+
 #[path = "support/reference.rs"]
 mod reference;
 #[path = "support/world.rs"]

@@ -1,5 +1,7 @@
 //! The caller makes a sound, or stops, and says words.
 
+use std::time::Duration;
+
 use super::Floor;
 use crate::caller::Accepted;
 use crate::input::{EndReason, Stability, Stage};
@@ -13,6 +15,14 @@ use crate::time::Instant;
 /// Times a reply is started again because words came late. Twice is a recogniser that trails
 /// behind; more would keep the caller waiting for nothing.
 const MOST_RESTARTS: u8 = 2;
+
+/// Voice without words that ends a turn: a television, a street. Without this a call from a noisy
+/// place would never be answered; a caller who hums that long is asked.
+const NOISE_AFTER: Duration = Duration::from_secs(3);
+
+/// Words that cover no more than this beyond the last speech belong to it: a recogniser decodes
+/// the silence behind it too.
+const WORDS_LATE_BY: Duration = Duration::from_secs(2);
 
 impl Floor {
     pub(super) fn on_speech_started(&mut self, now: Instant, since: Instant) {
@@ -83,8 +93,10 @@ impl Floor {
             }
             Accepted::Unchanged => {
                 // The same words may be firmer now, or cover more.
-                if matches!(self.state, State::Settling(_)) {
-                    self.reconsider();
+                match self.state {
+                    State::Settling(_) => self.reconsider(),
+                    State::Hearing if self.hears_only_noise(covers) => self.commit(now),
+                    _ => {}
                 }
                 return;
             }
@@ -94,11 +106,8 @@ impl Floor {
         let text = self.caller.text().to_owned();
         self.tell(Event::UserTranscript { text, is_final: false });
         match &self.state {
-            State::Listening if self.caller.has_words() => {
-                let since = self.caller.spoke_until().unwrap_or(covers);
-                self.settle(now, since);
-            }
-            State::Settling(_) => self.reconsider(),
+            State::Listening if self.caller.has_words() => self.settle_on_words(now, covers),
+            State::Settling(_) => self.hear_more_words(covers),
             State::Thinking(_) => self.hear_late_words(now),
             State::Speaking(speaking)
                 if !self.is_uninterruptible(&speaking.reply)
@@ -109,6 +118,33 @@ impl Floor {
             State::Yielding(_) => self.judge(now),
             _ => {}
         }
+    }
+
+    /// The voice gate stays open, and the recogniser finds no word in what it lets through.
+    fn hears_only_noise(&self, covers: Instant) -> bool {
+        self.caller.has_words() && self.caller.wordless(covers) >= NOISE_AFTER
+    }
+
+    /// Words came while nobody seemed to speak: the recogniser is late, or hears what the voice
+    /// gate does not. Then only the words tell when silence began.
+    fn settle_on_words(&mut self, now: Instant, covers: Instant) {
+        let spoke_until = self.caller.spoke_until();
+        let late = spoke_until.filter(|until| covers <= *until + WORDS_LATE_BY);
+        self.settle(now, late.unwrap_or(covers));
+        if late.is_none()
+            && let State::Settling(settling) = &mut self.state
+        {
+            settling.whispered = true;
+        }
+    }
+
+    fn hear_more_words(&mut self, covers: Instant) {
+        if let State::Settling(settling) = &mut self.state
+            && settling.whispered
+        {
+            settling.since = settling.since.max(covers);
+        }
+        self.reconsider();
     }
 
     pub(super) fn on_recognizer_failed(&mut self, now: Instant) {
@@ -130,7 +166,8 @@ impl Floor {
         if !material {
             return;
         }
-        if bound || thinking.reply.has_acted() || thinking.reply.may_be_heard() {
+        if words.is_empty() || bound || thinking.reply.has_acted() || thinking.reply.may_be_heard()
+        {
             self.counters.late_words += 1;
             return;
         }

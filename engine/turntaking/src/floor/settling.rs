@@ -44,9 +44,11 @@ impl Floor {
         self.state = State::Settling(Settling {
             pause,
             since: since.min(now),
+            whispered: false,
             asked: false,
             score: None,
             ended: None,
+            resumed: false,
             draft: None,
             draft_at: None,
             end: (since + NOISE_LIMIT, Reason::Transcript),
@@ -85,6 +87,10 @@ impl Floor {
             return (since, Reason::EndOfTurn);
         }
         let wait = self.silence_wanted(settling, shape);
+        if wait.is_zero() && settling.ended == Some(RecognizerEnd::Certain) {
+            // It ends the turn with the words it has given.
+            return (since, Reason::EndOfTurn);
+        }
         match coverage {
             Coverage::Settled => (since + wait, Reason::EndOfTurn),
             Coverage::Guessed => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
@@ -109,15 +115,18 @@ impl Floor {
     fn draft_time(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> Option<Instant> {
         let worth = self.settings.speculation
             && settling.draft.is_none()
+            && !settling.resumed
             && self.caller.has_words()
             && self.caller.speculations < MOST_SPECULATIONS
-            && matches!(shape, Shape::Closed | Shape::Plain)
             && settling.score.is_none_or(|score| score.ten_thousandths() >= NOT_WORTH_A_DRAFT);
         if !worth {
             return None;
         }
         if settling.ended.is_some() {
             return Some(settling.since);
+        }
+        if !matches!(shape, Shape::Closed | Shape::Plain) {
+            return None;
         }
         match coverage {
             Coverage::Settled => Some(settling.since + DRAFT_AFTER),
@@ -131,8 +140,11 @@ impl Floor {
         // What was heard must be in history before what answers it.
         let after_cut = |at: Instant| self.cut.as_ref().map_or(at, |cut| at.max(cut.overdue_at()));
         let end = after_cut(end);
-        // At the same moment a decision goes before what prepares it.
+        // At the same moment a decision goes before what prepares it; overdue, before all of it.
         soonest.at(end, reason);
+        if end <= self.now {
+            return;
+        }
         if self.settings.start_speaking.smart_endpointing && !settling.asked {
             soonest.at(settling.since + ASK_AFTER, Reason::AskTurnModel);
         }
@@ -165,6 +177,7 @@ impl Floor {
         let smart = self.settings.start_speaking.smart_endpointing;
         match &mut self.state {
             State::Settling(settling) => {
+                settling.resumed = false;
                 settling.ended = Some(match (eager, settling.ended) {
                     (true, None | Some(RecognizerEnd::Eager)) => RecognizerEnd::Eager,
                     _ => RecognizerEnd::Certain,
@@ -184,6 +197,7 @@ impl Floor {
             return;
         };
         settling.ended = None;
+        settling.resumed = true;
         if let Some(draft) = settling.draft.take() {
             self.cancel_draft(&draft);
         }
@@ -192,6 +206,11 @@ impl Floor {
 
     /// Prepares a reply to the words so far.
     pub(super) fn speculate(&mut self, now: Instant) {
+        self.settle_cut(now);
+        if !self.caller.has_words() {
+            self.reconsider();
+            return;
+        }
         let user = self.caller.text().to_owned();
         self.caller.speculations += 1;
         self.counters.speculations += 1;
@@ -220,12 +239,20 @@ impl Floor {
 
     /// The caller has finished: the turn enters history and is answered.
     pub(super) fn commit(&mut self, now: Instant) {
+        self.settle_cut(now);
         let draft = match std::mem::replace(&mut self.state, State::Listening) {
             State::Settling(settling) => settling.draft,
             _ => None,
         };
+        if !self.caller.has_words() {
+            // They belonged to the turn whose reply turned out to have been heard.
+            if let Some(draft) = draft {
+                self.cancel_draft(&draft);
+            }
+            self.take_floor(now);
+            return;
+        }
         self.hint(RecognizerHint::TurnEnded);
-        self.settle_cut(now);
         self.greeting_due = false;
         self.toolbox.restart();
         self.answer(now, draft);

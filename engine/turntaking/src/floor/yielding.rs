@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Floor;
-use super::replying::Cut;
+use super::cut::Cut;
 use crate::input::{Offset, TurnId};
 use crate::interruption::{self, Evidence, GATE_LAG, OVER_AFTER, VERDICT_WITHIN, Verdict};
 use crate::output::{Event, Output, Role};
@@ -23,6 +23,7 @@ impl Floor {
         self.state = State::Yielding(Yielding {
             reply,
             since: now,
+            judged: now,
             voiced: Duration::ZERO,
             held: None,
             resume: None,
@@ -39,14 +40,14 @@ impl Floor {
         match self.caller.voicing() {
             Some(since) if plan.num_words == 0 => {
                 let voice_at = since + plan.voice.saturating_sub(yielding.voiced) + GATE_LAG;
-                if self.now < voice_at {
+                if voice_at > yielding.judged {
                     soonest.at(voice_at, Reason::Voice);
                 }
             }
             Some(_) => {}
             None => {
                 let over_at = self.caller.spoke_until().unwrap_or(yielding.since) + OVER_AFTER;
-                if self.now < over_at {
+                if over_at > yielding.judged {
                     soonest.at(over_at, Reason::FalseAlarm);
                 }
             }
@@ -62,6 +63,8 @@ impl Floor {
 
     /// Looks at the evidence.
     pub(super) fn judge(&mut self, now: Instant) {
+        let State::Yielding(yielding) = &mut self.state else { return };
+        yielding.judged = now;
         let State::Yielding(yielding) = &self.state else { return };
         let (voicing, current) = match self.caller.voicing() {
             Some(since) => (true, (now - GATE_LAG).since(since)),
@@ -154,8 +157,11 @@ impl Floor {
             Some(cut) if cut.turn() == turn => {
                 cut.hold(at);
                 self.settle_cut(now);
-                if matches!(self.state, State::Listening) {
-                    self.take_floor(now);
+                match self.state {
+                    State::Listening => self.take_floor(now),
+                    // Its words may have belonged to the turn that was answered.
+                    State::Settling(_) => self.reconsider(),
+                    _ => {}
                 }
             }
             _ => self.count_stray(turn),

@@ -207,6 +207,7 @@ impl Reference {
                 self.history.push((false, text.clone()));
             }
             Event::UserTranscript { text, is_final: true } => {
+                assert!(!text.is_empty(), "a turn without a word");
                 self.history.push((true, text.clone()));
             }
             Event::TurnReopened => {

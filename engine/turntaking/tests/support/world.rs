@@ -147,13 +147,13 @@ impl World {
             12..=14 => self.say_words(how),
             15 => self.segment += 1,
             16 => self.score(how),
-            17 => self.tell(Input::EndOfTurn { eager: how % 2 == 0 }),
-            18 if how % 4 == 0 => self.tell(Input::TurnResumed),
+            17 => self.tell(Input::EndOfTurn { eager: how.is_multiple_of(2) }),
+            18 if how.is_multiple_of(4) => self.tell(Input::TurnResumed),
             18..=20 => self.write(how),
             21..=22 => self.voice(how),
             23 => self.finish_text(),
             24..=28 => self.play(u64::from(how) * 4),
-            29 if how % 32 == 0 => self.fail(how / 32),
+            29 if how.is_multiple_of(32) => self.fail(how / 32),
             29..=30 => self.call_tool(how),
             31 => self.answer_tool(how),
             32 => self.tell(Input::Digit {
@@ -188,7 +188,7 @@ impl World {
     fn advance_to_timeout(&mut self, how: u8) {
         let rare = [Reason::SilenceTimeout, Reason::MaxDuration, Reason::ReplyStalled];
         if let Some((at, reason)) = self.floor.poll_timeout()
-            && (how % 32 == 0 || !rare.contains(&reason))
+            && (how.is_multiple_of(32) || !rare.contains(&reason))
         {
             self.now = self.now.max(at);
             self.tell(Input::Timeout);
@@ -207,7 +207,7 @@ impl World {
 
     fn say_words(&mut self, how: u8) {
         let words = WORDS[usize::from(how) % WORDS.len()];
-        if how % 3 == 0 {
+        if how.is_multiple_of(3) {
             self.said.clear();
         }
         if !self.said.is_empty() {
@@ -302,13 +302,13 @@ impl World {
         let turn = reply.turn;
         let until = Offset(until);
         self.now = self.now + taken;
-        self.tell(Input::Played { turn, until, acknowledged: millis % 2 == 0 });
+        self.tell(Input::Played { turn, until, acknowledged: millis.is_multiple_of(2) });
     }
 
     fn fail(&mut self, how: u8) {
         if let Some(reply) = self.reply.as_mut().filter(|reply| !reply.failed) {
             reply.failed = true;
-            let stage = if how % 2 == 0 { Stage::Model } else { Stage::Voice };
+            let stage = if how.is_multiple_of(2) { Stage::Model } else { Stage::Voice };
             let turn = reply.turn;
             self.tell(Input::ReplyFailed { turn, stage });
         }
@@ -432,7 +432,7 @@ impl World {
     fn serve(&mut self, how: u8) {
         self.deliver_answers();
         self.write(how);
-        if how % 4 > 0 {
+        if !how.is_multiple_of(4) {
             self.finish_text();
         }
         self.voice(how);
@@ -447,14 +447,14 @@ impl World {
         if !self.voicing {
             self.start_speaking(64);
         }
-        if how % 8 != 0 {
+        if !how.is_multiple_of(8) {
             self.deliver_answers();
         }
-        if how % 2 == 0 {
+        if how.is_multiple_of(2) {
             self.say_words(how / 2);
         }
         self.advance(u64::from(how) / 2);
-        if how % 3 == 0 {
+        if how.is_multiple_of(3) {
             self.stop_speaking(64);
         }
         self.advance(u64::from(how) * 2);
@@ -594,7 +594,7 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let lines: Vec<_> = self.journal.lines().collect();
-            for line in &lines[lines.len().saturating_sub(40)..] {
+            for line in &lines[lines.len().saturating_sub(20)..] {
                 eprintln!("{line}");
             }
         }

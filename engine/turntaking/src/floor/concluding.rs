@@ -1,0 +1,133 @@
+//! A reply is over: what was heard of it enters history, and the floor passes on.
+
+use std::time::Duration;
+
+use super::Floor;
+use crate::history::Entry;
+use crate::input::EndReason;
+use crate::output::{Event, Output, Role};
+use crate::phrases::Meaning;
+use crate::reply::{Cause, Reply, ToolCall};
+use crate::state::{Speaking, State, Thinking};
+use crate::time::Instant;
+
+/// An acknowledgement that ended this long before the reply did was one. A later one answers it:
+/// callers say "yes" into the last words of a question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+impl Floor {
+    /// Concludes the reply once its last sample was heard.
+    pub(super) fn finish_if_over(&mut self, now: Instant) {
+        let over = match &self.state {
+            State::Thinking(thinking) => thinking.release.is_none() && thinking.reply.is_over(),
+            State::Yielding(yielding) => yielding.held.is_some() && yielding.reply.is_over(),
+            State::Speaking(Speaking { reply }) => reply.is_over(),
+            State::Closing(closing) => closing.farewell.as_ref().is_some_and(Reply::is_over),
+            _ => false,
+        };
+        if !over {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Listening) {
+            State::Thinking(Thinking { mut reply, .. }) => {
+                self.close_turn(&mut reply);
+                self.conclude(now, reply);
+            }
+            State::Speaking(Speaking { reply }) => self.conclude(now, reply),
+            State::Yielding(yielding) => self.conclude(now, yielding.reply),
+            State::Closing(mut closing) => {
+                if let Some(farewell) = closing.farewell.take() {
+                    if farewell.audible {
+                        self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
+                    }
+                    self.enter_heard(farewell);
+                }
+                self.state = State::Closing(closing);
+                self.hang_up_if_done(now);
+            }
+            other => self.state = other,
+        }
+    }
+
+    /// All of the reply that will be heard was heard.
+    pub(super) fn conclude(&mut self, now: Instant, reply: Reply) {
+        self.quiet_since = now;
+        if reply.failed.is_some() {
+            self.outputs.push_back(Output::CancelReply { turn: reply.turn });
+        } else {
+            self.failures = 0;
+        }
+        if reply.audible {
+            self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
+        }
+        let (heard, complete) = reply.heard();
+        let said_end = complete && contains_any(heard, &self.settings.end_call_phrases);
+        let failed = reply.failed;
+        let end_call = reply.end_call && failed.is_none();
+        let ordered = matches!(&reply.cause, Cause::Order(order) if order.end_call_after);
+        self.enter_heard(reply);
+        if let Some(stage) = failed
+            && self.failures > 1
+        {
+            self.end(now, EndReason::ProviderFailed(stage));
+        } else if end_call {
+            self.close(now, EndReason::AssistantEndedCall, true);
+        } else if ordered {
+            self.close(now, EndReason::AssistantEndedCall, false);
+        } else if said_end {
+            self.close(now, EndReason::AssistantSaidEndCallPhrase, false);
+        } else {
+            self.pass_over_backchannel(now);
+            self.take_floor(now);
+        }
+    }
+
+    /// An acknowledgement said well before the reply ended asks for no answer.
+    fn pass_over_backchannel(&mut self, now: Instant) {
+        let before = self.caller.spoke_until().is_some_and(|until| until + ANSWER_WITHIN <= now);
+        if self.caller.voicing().is_none()
+            && before
+            && self.phrases.meaning(self.caller.text()) == Meaning::Acknowledgement
+        {
+            self.drop_words();
+        }
+    }
+
+    /// What was heard of a reply enters history, and the tools it ran.
+    pub(super) fn enter_heard(&mut self, reply: Reply) {
+        let (heard, complete) = reply.heard();
+        if !heard.is_empty() {
+            let text = heard.to_owned();
+            self.history.push(Entry::Assistant { turn: reply.turn, text: text.clone(), complete });
+            self.tell(Event::AssistantHeard { turn: reply.turn, text, complete });
+        }
+        self.enter_tools(reply);
+    }
+
+    pub(super) fn enter_tools(&mut self, reply: Reply) {
+        if !reply.committed {
+            return;
+        }
+        let turn = reply.turn;
+        let mut results = Vec::new();
+        for ToolCall { id, name, arguments, result } in reply.tools {
+            if let Some(result) = result {
+                results.push((id.clone(), result));
+            }
+            self.history.push(Entry::ToolCall { turn, id, name, arguments });
+        }
+        for (id, result) in results {
+            self.history.insert_result(turn, &id, &result);
+            self.toolbox.result_entered(self.history.revision());
+        }
+    }
+}
+
+/// Whether `text` contains one of `phrases`, without case.
+fn contains_any(text: &str, phrases: &[String]) -> bool {
+    let text = text.to_lowercase();
+    phrases
+        .iter()
+        .map(|phrase| phrase.to_lowercase())
+        .any(|phrase| !phrase.trim().is_empty() && text.contains(phrase.trim()))
+}

@@ -1,0 +1,71 @@
+//! A reply was cancelled: how far was it heard?
+
+use super::Floor;
+use super::yielding::HELD_WITHIN;
+use crate::input::{Offset, TurnId};
+use crate::output::{Event, Output};
+use crate::reply::{Cause, Reply};
+use crate::time::Instant;
+
+/// A cancelled reply of which it is not known yet how far it was heard.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) reply: Reply,
+    since: Instant,
+}
+
+impl Cut {
+    pub(super) const fn new(reply: Reply, since: Instant) -> Self {
+        Self { reply, since }
+    }
+
+    pub(super) const fn turn(&self) -> TurnId {
+        self.reply.turn
+    }
+
+    pub(super) fn hold(&mut self, at: Offset) {
+        self.reply.ledger.hold(at);
+    }
+
+    /// From then on the last estimate must do.
+    pub(super) fn overdue_at(&self) -> Instant {
+        self.since + HELD_WITHIN
+    }
+}
+
+impl Floor {
+    /// A reply is taken back before anything of it was heard; what it was for stands.
+    pub(super) fn take_back(&mut self, now: Instant, reply: Reply) {
+        self.outputs.push_back(Output::CancelReply { turn: reply.turn });
+        let certain = !reply.may_be_heard();
+        self.cut = Some(Cut::new(reply, now));
+        if certain {
+            self.settle_cut(now);
+        }
+    }
+
+    /// Settles how far the cancelled reply was heard.
+    pub(super) fn settle_cut(&mut self, now: Instant) {
+        let Some(Cut { mut reply, .. }) = self.cut.take() else { return };
+        let slipped_out = !reply.audible && !reply.heard().0.is_empty();
+        if slipped_out {
+            // A word of it was heard before it was taken back: then it was an interruption.
+            self.tell(Event::UserInterrupted { turn: reply.turn });
+            self.backoff_until = now + self.settings.stop_speaking.backoff;
+        }
+        if slipped_out || reply.audible || reply.has_acted() {
+            self.close_turn(&mut reply);
+            self.enter_heard(reply);
+            return;
+        }
+        match reply.cause {
+            Cause::Turn { .. } => {
+                self.history.reopen_user();
+                self.tell(Event::TurnReopened);
+            }
+            Cause::Greeting => self.greeting_due = true,
+            Cause::Order(order) => self.orders.push_front(order),
+            Cause::Results | Cause::Farewell | Cause::ClosedTurn => {}
+        }
+    }
+}
