@@ -63,12 +63,12 @@ if ((EUID != 0)); then
     as_root=(sudo)
 fi
 install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
-    apt-get install --yes --quiet --no-install-recommends "${missing[@]}")
+    apt-get install --yes -qq --no-install-recommends "${missing[@]}")
 
 # The package lists may be absent (container images ship none) or too old to be served.
 if ! "${install[@]}"; then
     echo "setup: refreshing the package lists and trying once more"
-    "${as_root[@]}" apt-get update --quiet ||
+    "${as_root[@]}" apt-get update -qq ||
         fail "apt-get update failed: check the network and /etc/apt/sources.list"
     "${install[@]}" ||
         fail "apt-get could not install ${missing[*]}: see its message above, mend that and run this again"

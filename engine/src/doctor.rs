@@ -302,7 +302,7 @@ impl Report {
                     name,
                     "model.api_key is not set and OpenAI asks for one",
                     "put the key into CAUSERIE_MODEL_API_KEY",
-                )
+                );
             }
             ModelProvider::OpenAi => {
                 self.ok(name, format!("{} of {}", model.name, model.base_url));

@@ -79,7 +79,7 @@ mod tests {
         let file = include_str!("../../../causerie.example.toml");
         assert!(
             file == annotated(),
-            "run `cargo run --bin causerie -- config > causerie.example.toml`"
+            "put the output of `causerie config` into causerie.example.toml"
         );
     }
 }
