@@ -140,6 +140,10 @@ impl Reader {
         })
     }
 
+    #[cfg_attr(
+        not(test),
+        expect(clippy::needless_pass_by_ref_mut, reason = "tests note which keys were read")
+    )]
     fn key(&mut self, name: &str) -> &'static Key {
         let Some(key) = Key::find(name) else {
             unreachable!("`{name}` is no key: a test reads every key");

@@ -107,7 +107,7 @@ fn reply_window(cues: &[CueTimes], index: usize) -> Range<u64> {
 fn first_audio(record: &CallRecord, index: usize, barge_in: bool) -> Option<f64> {
     let time = record.response_time(index)?;
     let overlaps = barge_in && time.is_zero();
-    (!overlaps).then(|| time.as_secs_f64() * 1_000.0)
+    (!overlaps).then_some(time.as_secs_f64() * 1_000.0)
 }
 
 /// Turns in which the assistant was heard while the caller still spoke.
