@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::metadata::{Metadata, read_metadata};
 
 /// The encoders that sherpa-onnx can stream.
 const FAMILIES: [&str; 5] = ["conformer", "ebranchformer", "lstm", "zipformer", "zipformer2"];
@@ -82,7 +81,7 @@ fn pick(folder: &Path, names: &[String], part: &str, quantised: bool) -> Result<
     }
 }
 
-fn text<'a>(metadata: &'a Metadata, path: &Path, key: &str) -> Result<&'a str, String> {
+fn text<'a>(metadata: &'a BTreeMap<String, String>, path: &Path, key: &str) -> Result<&'a str, String> {
     metadata.get(key).map(String::as_str).ok_or_else(|| {
         format!(
             "{} has no {key} in its metadata; export the model with icefall's export-onnx.py for \
@@ -92,7 +91,7 @@ fn text<'a>(metadata: &'a Metadata, path: &Path, key: &str) -> Result<&'a str, S
     })
 }
 
-fn number(metadata: &Metadata, path: &Path, key: &str) -> Result<u32, String> {
+fn number(metadata: &BTreeMap<String, String>, path: &Path, key: &str) -> Result<u32, String> {
     let value = text(metadata, path, key)?;
     value.parse().map_err(|_| {
         format!("{} has {key} = {value:?} in its metadata, not a number", path.display())
