@@ -185,6 +185,14 @@ impl Server {
         self.data.path().join("calls").join(id.to_string())
     }
 
+    /// Waits until the engine has let go of everything; what it leaves is in the folder.
+    async fn stopped(self) -> tempfile::TempDir {
+        let Self { app, serving, data, .. } = self;
+        drop(app);
+        serving.await.expect("no panic").expect("served");
+        data
+    }
+
     /// As SIGTERM does.
     fn stop(&mut self) {
         let stop = self.stop.take().expect("not stopped yet");
@@ -269,7 +277,7 @@ async fn a_call_is_held_and_leaves_its_files() {
     assert_eq!(server.ended().await, EndReason::CustomerEndedCall);
     server.stop();
     let files = server.files(id);
-    server.serving.await.expect("no panic").expect("served");
+    let _data = server.stopped().await;
 
     let read = |name: &str| std::fs::read(files.join(name)).expect(name);
     let report: CallReport = serde_json::from_slice(&read("call.json")).expect("a report");
@@ -298,7 +306,7 @@ async fn what_was_said_is_for_the_servers_user_only() {
     server.ended().await;
     server.stop();
     let files = server.files(id);
-    server.serving.await.expect("no panic").expect("served");
+    let _data = server.stopped().await;
     for entry in std::fs::read_dir(&files).expect("the call's directory") {
         let path = entry.expect("an entry").path();
         let mode = path.metadata().expect("there").permissions().mode() & 0o777;
@@ -412,10 +420,10 @@ async fn a_drain_takes_no_new_calls_and_lets_the_old_ones_finish() {
 
     server.end(id).await;
     assert_eq!(call.await.expect("no panic").end, CallEnd::ServerClosed(Some(1000)));
-    let report = server.files(id).join("call.json");
-    server.serving.await.expect("no panic").expect("served");
+    let (report, address) = (server.files(id).join("call.json"), server.address);
+    let _data = server.stopped().await;
     assert!(report.exists(), "the report is written before the process may end");
-    assert!(tokio::net::TcpStream::connect(server.address).await.is_err(), "still listening");
+    assert!(tokio::net::TcpStream::connect(address).await.is_err(), "still listening");
 }
 
 #[tokio::test]
@@ -426,7 +434,7 @@ async fn a_drain_ends_the_calls_that_outlast_its_limit() {
     assert_eq!(call.await.expect("no panic").end, CallEnd::ServerClosed(Some(1000)));
     assert_eq!(server.ended().await, EndReason::WorkerShutdown);
     let files = server.files(id);
-    server.serving.await.expect("no panic").expect("served");
+    let _data = server.stopped().await;
     let report = std::fs::read(files.join("call.json")).expect("a report");
     let report: CallReport = serde_json::from_slice(&report).expect("a report");
     assert_eq!(report.ended_reason, "worker-shutdown");
