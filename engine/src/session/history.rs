@@ -102,10 +102,7 @@ mod tests {
     fn words_that_are_not_in_history_come_last() {
         let request = request(&persona(), &[user("Hello.")], "Are you there?");
         assert_eq!(request.messages.len(), 3);
-        assert_eq!(
-            request.messages[2],
-            ChatMessage::User { content: "Are you there?".to_owned() }
-        );
+        assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
     }
 
     #[test]
