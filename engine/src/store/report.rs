@@ -232,7 +232,7 @@ async fn write(calls: &Path, report: CallReport) {
 /// The words of a caller: for this user only. Renamed into place, so that nobody reads half of
 /// them.
 fn write_file(file: &Path, report: &CallReport) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     recording::make_private_directory(folder)?;
     // Temporary files are their owner's only.
     let mut draft = tempfile::Builder::new().prefix("call.json.").tempfile_in(folder)?;

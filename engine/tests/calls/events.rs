@@ -18,7 +18,7 @@ async fn a_consumer_that_does_not_read_costs_events_and_not_the_call() {
     let heard = stage().play().await;
     let folder = tempfile::tempdir().expect("a directory");
     let (events, mut unread) = mpsc::channel(4);
-    let call = stage().perform(folder.path().to_owned(), &Watch::default(), events).await;
+    let call = stage().perform(folder.path().to_owned(), &Watch::new().0, events).await;
 
     assert_eq!(call.reason, EndReason::CustomerEndedCall);
     assert_eq!(call.log.heard, heard.log.heard, "the caller noticed nothing");
@@ -40,7 +40,7 @@ async fn a_consumer_that_is_gone_costs_events_and_not_the_call() {
     let folder = tempfile::tempdir().expect("a directory");
     let (events, unread) = mpsc::channel(4);
     drop(unread);
-    let call = stage().perform(folder.path().to_owned(), &Watch::default(), events).await;
+    let call = stage().perform(folder.path().to_owned(), &Watch::new().0, events).await;
 
     assert_eq!(call.reason, EndReason::CustomerEndedCall);
     assert!(call.stats.events_lost > 4);

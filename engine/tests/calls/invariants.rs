@@ -1,6 +1,7 @@
 //! What holds for every call, whatever happens in it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use engine::session::SessionEventKind;
 use serde_json::Value;
@@ -117,14 +118,16 @@ fn the_recording_is_what_went_over_the_line(call: &Call) {
         same("the agent", &agent, &call.log.agent);
         return;
     }
-    // Where playback ran dry for a moment, what follows may be recorded that much too early.
+    // Where playback ran dry for a moment, what follows may be recorded that much too early; and
+    // as the line reports whole frames, a run that begins with less than one, a frame too late.
+    let frame = RATE.samples_in(Duration::from_millis(20)) as usize;
     let seams = RATE.samples_in(call.seams) as usize;
     let mut free = 0;
     for heard in &call.log.heard {
         let at = heard.at as usize;
         let length = (heard.range.end - heard.range.start) as usize;
         let stretch = &call.log.agent[at..at + length];
-        let place = (free.max(at.saturating_sub(seams))..=at)
+        let place = (free.max(at.saturating_sub(seams))..=at + frame)
             .find(|&place| agent.get(place..place + length) == Some(stretch));
         free = length + place.unwrap_or_else(|| panic!("{heard:?} is not near its place"));
     }

@@ -1,38 +1,37 @@
 //! Providers that watch and providers that fail.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use engine::llm::{ChatRequest, LanguageModel, ModelError, ReplyEvent, ReplyStream};
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use tts::{SpeechEvent, SpeechStream, Synthesizer, SynthesizerError, TextChunk, VoiceConfig};
 
-/// What was seen of a call's model and voice.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Watch(Arc<Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
-    requests: Mutex<Vec<ChatRequest>>,
-    streams: AtomicUsize,
+/// Sees what a call asks of its model, and counts the streams of its model and voice.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    requests: mpsc::UnboundedSender<ChatRequest>,
+    streams: Arc<AtomicUsize>,
 }
 
 impl Watch {
-    /// Streams that are open.
-    pub(crate) fn streams(&self) -> usize {
-        self.0.streams.load(Ordering::Relaxed)
+    /// A watch, and what it sees the model being asked.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<ChatRequest>) {
+        let (requests, seen) = mpsc::unbounded_channel();
+        (Self { requests, streams: Arc::default() }, seen)
     }
 
-    /// What the model was asked so far.
-    pub(crate) fn requests(&self) -> Vec<ChatRequest> {
-        self.0.requests.lock().expect("no panic while it is held").clone()
+    /// Streams that are open.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
     }
 
     fn open<S: ?Sized>(&self, stream: Box<S>) -> Open<S> {
-        self.0.streams.fetch_add(1, Ordering::Relaxed);
+        self.streams.fetch_add(1, Ordering::Relaxed);
         Open { stream, watch: self.clone() }
     }
 }
@@ -58,13 +57,14 @@ struct Open<S: ?Sized> {
 
 impl<S: ?Sized> Drop for Open<S> {
     fn drop(&mut self) {
-        self.watch.0.streams.fetch_sub(1, Ordering::Relaxed);
+        self.watch.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl LanguageModel for Watched<dyn LanguageModel> {
     fn start(&self, request: ChatRequest) -> Box<dyn ReplyStream> {
-        self.watch.0.requests.lock().expect("no panic while it is held").push(request.clone());
+        // Nobody may want to know.
+        let _ = self.watch.requests.send(request.clone());
         Box::new(self.watch.open(self.provider.start(request)))
     }
 }
