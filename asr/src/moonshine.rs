@@ -1,9 +1,9 @@
 //! Moonshine: speech recognition on the engine's own machine, in English.
 //!
-//! The model hears an utterance as a whole, so it is decoded again as it grows: see
-//! [`schedule`](crate::schedule) for when and [`worker`](crate::worker) for where. Each decode
-//! starts from the words of the one before, which are checked in a single step, so that a pause
-//! after a partial costs little more than listening to the audio once.
+//! The model hears an utterance as a whole, so it is decoded again as it grows: `schedule.rs`
+//! says when and `worker.rs` where. Each decode starts from the words of the one before, which
+//! are checked in a single step, so that a pause after a partial costs little more than listening
+//! to the audio once.
 
 mod model;
 mod tokenizer;
@@ -40,7 +40,7 @@ pub struct Moonshine {
 
 impl Moonshine {
     /// Loads the English model in `folder` (see [`Model::load`]) for `threads` decode threads.
-    /// Each takes about 60 MB.
+    /// Each thread has a copy of about 160 MB.
     ///
     /// # Errors
     ///

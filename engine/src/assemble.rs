@@ -115,10 +115,9 @@ pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
         },
     };
     // What would only be found out by the first caller is found out now.
-    providers.recognizer.open(&StreamConfig {
-        rate: SampleRate::HZ_8000,
-        language: persona.language.clone(),
-    })?;
+    providers
+        .recognizer
+        .open(&StreamConfig { rate: SampleRate::HZ_8000, language: persona.language.clone() })?;
     providers.synthesizer.open(&persona.voice)?;
     Ok(Assistant { settings: configured.settings, persona, providers, record: configured.record })
 }

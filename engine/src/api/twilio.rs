@@ -35,7 +35,10 @@ pub(super) async fn inbound(
         return xml(twiml::reject_busy());
     }
     let token = app.tokens().issue(call_sid, std::time::Instant::now());
-    match twiml::connect_stream(&app.public_url().websocket(TWILIO_MEDIA), &[(token::PARAMETER, &token)]) {
+    match twiml::connect_stream(
+        &app.public_url().websocket(TWILIO_MEDIA),
+        &[(token::PARAMETER, &token)],
+    ) {
         Ok(answer) => xml(answer),
         Err(error) => {
             tracing::error!(%error, "the call cannot be connected: check `public_url`");

@@ -12,7 +12,9 @@ use codecs::wav::Wav;
 
 use super::CallArgs;
 use crate::api::{TWILIO_INBOUND, TWILIO_MEDIA};
-use crate::carrier::{self, Action, CallRecord, CallerScript, CarrierConfig, Dialled, Webhook, When};
+use crate::carrier::{
+    self, Action, CallRecord, CallerScript, CarrierConfig, Dialled, Webhook, When,
+};
 use crate::config::{Config, PublicUrl, Secret};
 use crate::transport::twilio::signature::AuthToken;
 
@@ -46,7 +48,11 @@ async fn call(args: &CallArgs, config: &Config) -> Result<(), Box<dyn std::error
     let webhook = Webhook {
         url: server.http(TWILIO_INBOUND),
         signed_url: public.http(TWILIO_INBOUND),
-        auth_token: config.twilio.auth_token.as_ref().map(|token| AuthToken::new(Secret::expose(token))),
+        auth_token: config
+            .twilio
+            .auth_token
+            .as_ref()
+            .map(|token| AuthToken::new(Secret::expose(token))),
         call_sid: line.call_sid.clone(),
         account_sid: line.account_sid.clone(),
         from: "+33612345678".to_owned(),

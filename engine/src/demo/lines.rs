@@ -101,10 +101,8 @@ pub async fn spoken(
             SpeechEvent::Failed(error) => return Err(error.into()),
         }
     }
-    let samples = at_call_rate(spoken_rate, &spoken).map_err(|reason| LineError::Recording {
-        path: PathBuf::from(voice),
-        reason,
-    })?;
+    let samples = at_call_rate(spoken_rate, &spoken)
+        .map_err(|reason| LineError::Recording { path: PathBuf::from(voice), reason })?;
     Ok(Line { words, voice: format!("flite {voice}"), samples: trimmed(samples) })
 }
 

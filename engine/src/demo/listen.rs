@@ -49,7 +49,8 @@ fn clicks(rate: SampleRate, samples: &[i16]) -> Vec<u64> {
             .enumerate()
             .filter(|(near, _)| (near + index.saturating_sub(reach)).abs_diff(index) > 3)
             .map(|(_, value)| value * value);
-        let (sum, count) = around.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
+        let (sum, count) =
+            around.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
         let level = (sum / f64::from(count.max(1))).sqrt();
         if value.abs() > CLICK_RATIO * level {
             clicks.push(millis(rate, index));

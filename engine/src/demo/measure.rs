@@ -19,8 +19,8 @@ use super::conversation::Conversation;
 use super::listen;
 use super::summary::{Percentiles, ReplyReport, Report, Summary, TurnReport};
 use super::{DemoError, Traces};
-use crate::carrier::script::CueTimes;
 use crate::carrier::CallRecord;
+use crate::carrier::script::CueTimes;
 use crate::config::Config;
 use crate::store::{CallReport, Said};
 
@@ -46,9 +46,7 @@ pub(super) fn report(
     let replies = replies(&call, &planned, &agent, &mut ear)?;
     let record = &traces.record;
     let barge_in = conversation.parts.iter().position(|part| part.barge_in);
-    let all = |text: fn(&TurnReport) -> &str| {
-        turns.iter().map(text).collect::<Vec<_>>().join(" ")
-    };
+    let all = |text: fn(&TurnReport) -> &str| turns.iter().map(text).collect::<Vec<_>>().join(" ");
     Ok(Report {
         summary: Summary {
             wer: WordErrors::between(&all(|turn| &turn.said), &all(|turn| &turn.heard)).rate(),
@@ -70,11 +68,7 @@ pub(super) fn report(
     })
 }
 
-fn turns(
-    conversation: &Conversation,
-    record: &CallRecord,
-    call: &CallReport,
-) -> Vec<TurnReport> {
+fn turns(conversation: &Conversation, record: &CallRecord, call: &CallReport) -> Vec<TurnReport> {
     let mut turns = Vec::new();
     for (index, part) in conversation.parts.iter().enumerate() {
         let window = reply_window(&record.cues, index);
@@ -213,8 +207,8 @@ impl Ear {
         let folder = config.models_dir.join("moonshine-tiny-en");
         let runtime = onnx::Runtime::load(&config.onnxruntime)
             .map_err(|error| failed(&config.onnxruntime, error.to_string()))?;
-        let model = Model::load(&runtime, &folder)
-            .map_err(|error| failed(&folder, error.to_string()))?;
+        let model =
+            Model::load(&runtime, &folder).map_err(|error| failed(&folder, error.to_string()))?;
         Ok(Self { model })
     }
 
@@ -228,9 +222,7 @@ impl Ear {
         resampler.flush(&mut wide);
         let mut floats = vec![0.0; wide.len()];
         to_f32_into(&wide, &mut floats);
-        self.model
-            .transcribe(&floats)
-            .map_err(|error| failed(recording, error.to_string()))
+        self.model.transcribe(&floats).map_err(|error| failed(recording, error.to_string()))
     }
 }
 

@@ -86,5 +86,8 @@ pub(super) fn report(report: &Report, out: &Path) {
         summary.history_word_errors,
         summary.recording.clicks_ms.len() + summary.recording.gaps_ms.len(),
     );
-    println!("\nThe recording, the journal, the transcript and report.json are in {}", out.display());
+    println!(
+        "\nThe recording, the journal, the transcript and report.json are in {}",
+        out.display()
+    );
 }

@@ -16,12 +16,12 @@ use turntaking::output::Output;
 use turntaking::settings::Settings;
 use turntaking::time::Instant;
 
+use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
-use super::CallId;
 use crate::recording::{CallTap, FinishHandle};
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
@@ -99,6 +99,9 @@ pub struct Session {
     commands: mpsc::Receiver<Command>,
     commands_open: bool,
     events: mpsc::Sender<SessionEvent>,
+    /// Room for the last event, taken at the beginning: whoever keeps something for each call
+    /// must learn that it is over.
+    last_event: Option<mpsc::OwnedPermit<SessionEvent>>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
     /// Caller audio of the frame in hand.
@@ -146,6 +149,7 @@ impl Session {
             tap,
             commands,
             commands_open: true,
+            last_event: events.clone().try_reserve_owned().ok(),
             events,
             timer: Box::pin(tokio::time::sleep_until(clock.to_tokio(now))),
             timer_at: None,
@@ -174,7 +178,13 @@ impl Session {
         self.stats.inputs_dropped = self.floor.counters().dropped();
         self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
         let stats = self.stats;
-        self.emit(now, SessionEventKind::Ended { reason, stats });
+        let kind = SessionEventKind::Ended { reason, stats };
+        match self.last_event.take() {
+            Some(room) => {
+                room.send(SessionEvent { call: self.id, at: now, kind });
+            }
+            None => self.emit(now, kind),
+        }
         (reason, stats, self.tap.finish())
     }
 

@@ -13,8 +13,7 @@ impl Session {
     pub(super) fn carry_out(&mut self, output: &Output, now: Instant) -> Option<Input<'static>> {
         match output {
             Output::StartReply { turn, speculative, user } => {
-                let request =
-                    history::request(self.egress.persona(), self.floor.history(), user);
+                let request = history::request(self.egress.persona(), self.floor.history(), user);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {

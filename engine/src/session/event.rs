@@ -6,7 +6,8 @@ use turntaking::time::Instant;
 use super::CallId;
 
 /// Something happened in a call. Sent over a bounded queue; a consumer that does not keep up
-/// loses events, which are counted, and never the call.
+/// loses events, which are counted, and never the call. Room for the last one is taken when the
+/// call begins.
 #[derive(Clone, Debug)]
 pub struct SessionEvent {
     /// The call.

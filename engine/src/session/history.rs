@@ -18,11 +18,8 @@ pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatR
             Entry::Assistant { text, .. } => messages
                 .push(ChatMessage::Assistant { content: text.clone(), tool_calls: Vec::new() }),
             Entry::ToolCall { id, name, arguments, .. } => {
-                let call = ToolCall {
-                    id: id.clone(),
-                    name: name.clone(),
-                    arguments: arguments.clone(),
-                };
+                let call =
+                    ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() };
                 match messages.last_mut() {
                     Some(ChatMessage::Assistant { tool_calls, .. }) => tool_calls.push(call),
                     _ => messages.push(ChatMessage::Assistant {
@@ -31,10 +28,8 @@ pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatR
                     }),
                 }
             }
-            Entry::ToolResult { id, result } => messages.push(ChatMessage::Tool {
-                tool_call_id: id.clone(),
-                content: result.clone(),
-            }),
+            Entry::ToolResult { id, result } => messages
+                .push(ChatMessage::Tool { tool_call_id: id.clone(), content: result.clone() }),
         }
     }
     if !user.is_empty() {

@@ -25,7 +25,9 @@ pub use registry::{Admission, Drained, Refused, Registry};
 use uuid::Uuid;
 
 /// Names one call for the life of the engine and beyond.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct CallId(Uuid);
 

@@ -2,4 +2,4 @@
 
 mod report;
 
-pub use report::{CallReport, ended_reason, Reporter, Said, StageTimes, Turn};
+pub use report::{CallReport, Reporter, Said, StageTimes, Turn, ended_reason};

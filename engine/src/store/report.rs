@@ -175,14 +175,7 @@ impl Draft {
         }
     }
 
-    fn say(
-        &mut self,
-        role: Role,
-        text: String,
-        at: Instant,
-        complete: bool,
-        turn: Option<TurnId>,
-    ) {
+    fn say(&mut self, role: Role, text: String, at: Instant, complete: bool, turn: Option<TurnId>) {
         self.messages.push(Said { role, text, at_ms: whole_millis(at), complete, turn });
     }
 
@@ -252,9 +245,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::MediaLost | EndReason::MediaStalled | EndReason::MediaBroken => {
             "phone-call-provider-closed-websocket"
         }
-        EndReason::MediaSilent => {
-            "call.in-progress.error-assistant-did-not-receive-customer-audio"
-        }
+        EndReason::MediaSilent => "call.in-progress.error-assistant-did-not-receive-customer-audio",
         EndReason::ProviderFailed(Stage::Transcriber) => {
             "call.in-progress.error-vapifault-vapi-transcriber-failed"
         }

@@ -1,5 +1,6 @@
 //! The machine: what it is told, what it asks for, and when it wants to be called.
 
+mod agenda;
 mod closing;
 mod concluding;
 mod cut;
@@ -13,7 +14,6 @@ mod tools;
 mod yielding;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::caller::Caller;
 use crate::counters::Counters;
@@ -34,14 +34,6 @@ use self::keypad::Keypad;
 
 /// More firings than any input can cause; a bound, so that a mistake of ours cannot hang a call.
 const MOST_FIRINGS: usize = 32;
-
-/// Orders to say something that may wait. An operator who types faster than that repeats
-/// themselves.
-const MOST_ORDERS: usize = 8;
-
-/// Silence allowed on top of `silence_timeout` while a tool runs: Vapi's longest default (20 s),
-/// and some. A tool that is never answered must not keep a call open until `max_duration`.
-const TOOL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who holds the floor of one call. See the crate's documentation for the contract.
 #[derive(Debug)]
@@ -270,85 +262,6 @@ impl Floor {
             FirstMessageMode::AssistantWaitsForUser => false,
         };
         self.take_floor(now);
-    }
-
-    fn on_say(&mut self, now: Instant, text: &str, end_call_after: bool) {
-        if text.trim().is_empty() {
-            self.counters.invalid += 1;
-            return;
-        }
-        if matches!(self.state, State::Closing(_)) || self.orders.len() >= MOST_ORDERS {
-            self.counters.dropped_orders += 1;
-            return;
-        }
-        self.orders.push_back(Order { text: text.to_owned(), end_call_after });
-        if self.connected && matches!(self.state, State::Listening) {
-            self.take_floor(now);
-        }
-    }
-
-    /// Nobody speaks: whose turn is it now?
-    fn take_floor(&mut self, now: Instant) {
-        self.settle_cut(now);
-        self.state = State::Listening;
-        if self.caller.voicing().is_some() {
-            self.state = State::Hearing;
-            return;
-        }
-        if self.caller.has_words() {
-            let since = self.caller.spoke_until().unwrap_or(now);
-            self.settle(now, since);
-            return;
-        }
-        if now < self.backoff_until {
-            return;
-        }
-        let reply = if self.greeting_due {
-            self.greeting_due = false;
-            Some(self.greet(now))
-        } else if let Some(order) = self.orders.pop_front() {
-            let text = order.text.clone();
-            Some(self.say(now, Cause::Order(order), text))
-        } else if self.toolbox.next_round() {
-            Some(self.ask_model(now, Cause::Results, String::new(), false))
-        } else {
-            None
-        };
-        if let Some(reply) = reply {
-            self.think(now, reply, None);
-        }
-    }
-
-    /// The assistant has something to say of its own accord.
-    fn has_something_to_say(&self) -> bool {
-        self.greeting_due || !self.orders.is_empty() || self.toolbox.has_news()
-    }
-
-    fn greet(&mut self, now: Instant) -> Reply {
-        match self.settings.first_message_mode {
-            FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage => {
-                self.ask_model(now, Cause::Greeting, String::new(), false)
-            }
-            FirstMessageMode::AssistantSpeaksFirst | FirstMessageMode::AssistantWaitsForUser => {
-                let text = self.settings.first_message.clone();
-                self.say(now, Cause::Greeting, text)
-            }
-        }
-    }
-
-    fn listening_deadlines(&self, soonest: &mut Soonest) {
-        if !self.connected {
-            return;
-        }
-        if let Some(cut) = &self.cut {
-            soonest.at(cut.overdue_at(), Reason::Held);
-        } else if self.has_something_to_say() {
-            soonest.at(self.backoff_until, Reason::Release);
-        } else {
-            let patience = if self.toolbox.is_idle() { Duration::ZERO } else { TOOL_PATIENCE };
-            let silence = self.settings.silence_timeout + patience;
-            soonest.at(self.quiet_since + silence, Reason::SilenceTimeout);
-        }
     }
 
     /// The caller cannot stop this reply.

@@ -1,6 +1,7 @@
 //! What holds after every input. Debug builds check it each time; so do all tests.
 
-use super::{Floor, MOST_ORDERS};
+use super::Floor;
+use super::agenda::MOST_ORDERS;
 use crate::reply::Reply;
 use crate::state::State;
 

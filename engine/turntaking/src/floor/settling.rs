@@ -68,7 +68,7 @@ impl Floor {
         let stale = settling
             .draft
             .as_ref()
-            .is_some_and(|draft| !speculation::equivalent(&draft.user, text));
+            .is_some_and(|draft| text.is_empty() || !speculation::equivalent(&draft.user, text));
         let State::Settling(settling) = &mut self.state else { return };
         settling.end = end;
         settling.draft_at = draft_at;

@@ -594,7 +594,7 @@ impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let lines: Vec<_> = self.journal.lines().collect();
-            for line in &lines[lines.len().saturating_sub(20)..] {
+            for line in &lines[lines.len().saturating_sub(30)..] {
                 eprintln!("{line}");
             }
         }

@@ -1,0 +1,100 @@
+//! Nobody speaks: what the assistant has to say of its own accord, and how long it waits.
+
+use std::time::Duration;
+
+use super::Floor;
+use crate::reply::{Cause, Order, Reply};
+use crate::settings::FirstMessageMode;
+use crate::state::State;
+use crate::time::Instant;
+use crate::timers::{Reason, Soonest};
+
+/// Orders to say something that may wait. An operator who types faster than that repeats
+/// themselves.
+pub(super) const MOST_ORDERS: usize = 8;
+
+/// Silence allowed on top of `silence_timeout` while a tool runs: Vapi's longest default (20 s),
+/// and some. A tool that is never answered must not keep a call open until `max_duration`.
+const TOOL_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Floor {
+    pub(super) fn on_say(&mut self, now: Instant, text: &str, end_call_after: bool) {
+        if text.trim().is_empty() {
+            self.counters.invalid += 1;
+            return;
+        }
+        if matches!(self.state, State::Closing(_)) || self.orders.len() >= MOST_ORDERS {
+            self.counters.dropped_orders += 1;
+            return;
+        }
+        self.orders.push_back(Order { text: text.to_owned(), end_call_after });
+        if self.connected && matches!(self.state, State::Listening) {
+            self.take_floor(now);
+        }
+    }
+
+    /// Nobody speaks: whose turn is it now?
+    pub(super) fn take_floor(&mut self, now: Instant) {
+        debug_assert!(self.state.reply().is_none(), "a reply in progress is not forgotten");
+        self.settle_cut(now);
+        self.state = State::Listening;
+        if self.caller.voicing().is_some() {
+            self.state = State::Hearing;
+            return;
+        }
+        if self.caller.has_words() {
+            let since = self.caller.spoke_until().unwrap_or(now);
+            self.settle(now, since);
+            return;
+        }
+        if now < self.backoff_until {
+            return;
+        }
+        let reply = if self.greeting_due {
+            self.greeting_due = false;
+            Some(self.greet(now))
+        } else if let Some(order) = self.orders.pop_front() {
+            let text = order.text.clone();
+            Some(self.say(now, Cause::Order(order), text))
+        } else if self.toolbox.next_round() {
+            Some(self.ask_model(now, Cause::Results, String::new(), false))
+        } else {
+            None
+        };
+        if let Some(reply) = reply {
+            self.think(now, reply, None);
+        }
+    }
+
+    /// The assistant has something to say of its own accord.
+    pub(super) fn has_something_to_say(&self) -> bool {
+        self.greeting_due || !self.orders.is_empty() || self.toolbox.has_news()
+    }
+
+    pub(super) fn greet(&mut self, now: Instant) -> Reply {
+        match self.settings.first_message_mode {
+            FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage => {
+                self.ask_model(now, Cause::Greeting, String::new(), false)
+            }
+            FirstMessageMode::AssistantSpeaksFirst | FirstMessageMode::AssistantWaitsForUser => {
+                let text = self.settings.first_message.clone();
+                self.say(now, Cause::Greeting, text)
+            }
+        }
+    }
+
+    pub(super) fn listening_deadlines(&self, soonest: &mut Soonest) {
+        if !self.connected {
+            return;
+        }
+        if let Some(cut) = &self.cut {
+            soonest.at(cut.overdue_at(), Reason::Held);
+        } else if self.has_something_to_say() {
+            soonest.at(self.backoff_until, Reason::Release);
+        } else {
+            let patience = if self.toolbox.is_idle() { Duration::ZERO } else { TOOL_PATIENCE };
+            let silence = self.settings.silence_timeout + patience;
+            soonest.at(self.quiet_since + silence, Reason::SilenceTimeout);
+        }
+    }
+}
