@@ -20,9 +20,8 @@ use codecs::resample::Resampler;
 
 const FRAME: usize = 160;
 const FRAME_TIME: Duration = Duration::from_millis(20);
-/// How late a voice gate tells of speech, and of silence.
-const SPEECH_NEWS: usize = 512;
-const PAUSE_NEWS: usize = 800;
+/// How late a voice gate tells of speech and of silence, in samples: two windows.
+const NEWS: usize = 512;
 
 struct Utterance {
     samples: Vec<i16>,
@@ -120,7 +119,7 @@ fn load(path: &Path) -> Result<Utterance, Box<dyn Error>> {
     let loud = |power: &f64| *power > loudest / 2_500.0;
     let start = powers.iter().position(loud).unwrap_or(0) * FRAME;
     let end = powers.iter().rposition(loud).map_or(samples.len(), |last| (last + 1) * FRAME);
-    samples.resize((end + PAUSE_NEWS + FRAME).max(samples.len()), 0);
+    samples.resize((end + NEWS + FRAME).max(samples.len()), 0);
     Ok(Utterance { samples, start, end })
 }
 
@@ -142,11 +141,11 @@ fn play(moonshine: &Moonshine, utterances: &[Utterance]) -> Heard {
             let frame = &utterance.samples[pushed..utterance.samples.len().min(pushed + FRAME)];
             stream.push(frame);
             pushed += frame.len();
-            if spoke.is_none() && pushed >= utterance.start + SPEECH_NEWS {
+            if spoke.is_none() && pushed >= utterance.start + NEWS {
                 spoke = Some(due - Duration::from_millis(64));
                 stream.hint(Hint::SpeechStarted { at: at(utterance.start) });
             }
-            if pushed >= utterance.end + PAUSE_NEWS {
+            if pushed >= utterance.end + NEWS {
                 stream.hint(Hint::Pause { at: at(utterance.end) });
                 break Instant::now();
             }

@@ -8,7 +8,6 @@
 //! in one batch where several are ready.
 
 mod files;
-mod metadata;
 mod thread;
 mod timeline;
 

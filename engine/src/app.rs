@@ -85,7 +85,19 @@ impl Engine {
         config: &Config,
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
-        let assistant = assemble::assistant(config)?;
+        Self::with_assistant(config, assemble::assistant(config)?, observer).await
+    }
+
+    /// The same with an assistant that is there already, whatever of it the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub async fn with_assistant(
+        config: &Config,
+        assistant: Assistant,
+        observer: Option<mpsc::Sender<SessionEvent>>,
+    ) -> Result<Self, StartError> {
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| StartError::Listen { address: config.listen, source })?;
@@ -94,7 +106,8 @@ impl Engine {
         let calls = config.data_dir.join("calls");
         let recorder =
             Recorder::new(calls.clone()).map_err(system("start the recording thread"))?;
-        let egress_clock = EgressClock::start(config.max_concurrent_calls as usize).map_err(system("start the egress clock"))?;
+        let egress_clock = EgressClock::start(config.max_concurrent_calls as usize)
+            .map_err(system("start the egress clock"))?;
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
         let reporter = Reporter::start(calls, observer);

@@ -5,6 +5,8 @@
 //! media path. `vad` and `asr` load their models through here.
 #![forbid(unsafe_code)]
 
+pub mod metadata;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 

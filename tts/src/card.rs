@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use onnx::metadata;
 use sherpa_onnx::{
     OfflineTtsConfig, OfflineTtsKokoroModelConfig, OfflineTtsMatchaModelConfig,
     OfflineTtsModelConfig, OfflineTtsVitsModelConfig,
 };
 
-use crate::metadata;
 use crate::spoken::primary_subtag;
 
 /// Kokoro 1.0's languages that espeak-ng has the sounds for (the model's own list).

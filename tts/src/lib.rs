@@ -11,7 +11,6 @@ pub mod chunk;
 pub mod espeak;
 mod estimate;
 pub mod flite;
-mod metadata;
 mod phonemes;
 mod phrase;
 pub mod piper;

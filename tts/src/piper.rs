@@ -6,9 +6,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use onnx::metadata;
 use serde_json::Value;
-
-use crate::metadata;
 
 /// Why a voice cannot be imported.
 #[derive(Debug, thiserror::Error)]

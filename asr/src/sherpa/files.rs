@@ -1,10 +1,12 @@
 //! A transducer's files, found and checked before the library sees them: it ends the process when
 //! it meets a file that it cannot use.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::metadata::{Metadata, read_metadata};
+use onnx::metadata;
 
 /// The encoders that sherpa-onnx can stream.
 const FAMILIES: [&str; 5] = ["conformer", "ebranchformer", "lstm", "zipformer", "zipformer2"];
@@ -82,7 +84,22 @@ fn pick(folder: &Path, names: &[String], part: &str, quantised: bool) -> Result<
     }
 }
 
-fn text<'a>(metadata: &'a Metadata, path: &Path, key: &str) -> Result<&'a str, String> {
+/// The metadata of the model at `path`.
+fn read_metadata(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    metadata::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => format!("{} is {error}", path.display()),
+        io::ErrorKind::UnexpectedEof => {
+            format!("{} is not an ONNX model: it is cut short", path.display())
+        }
+        _ => format!("cannot read {}: {error}", path.display()),
+    })
+}
+
+fn text<'a>(
+    metadata: &'a BTreeMap<String, String>,
+    path: &Path,
+    key: &str,
+) -> Result<&'a str, String> {
     metadata.get(key).map(String::as_str).ok_or_else(|| {
         format!(
             "{} has no {key} in its metadata; export the model with icefall's export-onnx.py for \
@@ -92,7 +109,7 @@ fn text<'a>(metadata: &'a Metadata, path: &Path, key: &str) -> Result<&'a str, S
     })
 }
 
-fn number(metadata: &Metadata, path: &Path, key: &str) -> Result<u32, String> {
+fn number(metadata: &BTreeMap<String, String>, path: &Path, key: &str) -> Result<u32, String> {
     let value = text(metadata, path, key)?;
     value.parse().map_err(|_| {
         format!("{} has {key} = {value:?} in its metadata, not a number", path.display())

@@ -22,7 +22,7 @@ pub(super) async fn inbound(
 ) -> Response {
     let params: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let url = app.public_url().http(path_and_query(&uri));
-    if let Err(refusal) = check(&app, &headers, &url, &params) {
+    if let Some(refusal) = refusal(&app, &headers, &url, &params) {
         return refusal;
     }
     let call_sid = params.iter().find(|(name, _)| name == "CallSid").map(|(_, value)| value);
@@ -58,7 +58,7 @@ pub(super) async fn media(
     // token in `start` decides, and a signature that is there must be right.
     let url = app.public_url().websocket(uri.path());
     if headers.contains_key(HEADER)
-        && let Err(refusal) = check::<&str, &str>(&app, &headers, &url, &[])
+        && let Some(refusal) = refusal::<&str, &str>(&app, &headers, &url, &[])
     {
         return refusal;
     }
@@ -82,32 +82,32 @@ async fn serve(app: App, socket: WebSocket) {
     }
 }
 
-/// Refuses what Twilio did not sign.
-fn check<N: AsRef<str>, V: AsRef<str>>(
+/// The answer to what Twilio did not sign.
+fn refusal<N: AsRef<str>, V: AsRef<str>>(
     app: &App,
     headers: &HeaderMap,
     url: &str,
     params: &[(N, V)],
-) -> Result<(), Response> {
+) -> Option<Response> {
     let key = match app.twilio_check() {
-        SignatureCheck::Off => return Ok(()),
+        SignatureCheck::Off => return None,
         SignatureCheck::Unconfigured => {
             let message = "`twilio.auth_token` is not set: set it to the account's, or \
                            `twilio.validate_signatures` to false\n";
-            return Err((StatusCode::SERVICE_UNAVAILABLE, message).into_response());
+            return Some((StatusCode::SERVICE_UNAVAILABLE, message).into_response());
         }
         SignatureCheck::Key(key) => key,
     };
     let signature = headers.get(HEADER).and_then(|signature| signature.to_str().ok());
     if signature.is_some_and(|signature| key.verify(url, params, signature)) {
-        return Ok(());
+        return None;
     }
     tracing::warn!(
         url,
         "a request that Twilio did not sign was refused: is `public_url` the address Twilio \
          calls, and `twilio.auth_token` its account's?"
     );
-    Err((StatusCode::FORBIDDEN, "X-Twilio-Signature does not match\n").into_response())
+    Some((StatusCode::FORBIDDEN, "X-Twilio-Signature does not match\n").into_response())
 }
 
 fn xml(document: String) -> Response {

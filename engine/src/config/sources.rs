@@ -59,7 +59,7 @@ pub(super) struct Found {
 
 impl Sources {
     /// The environment of this process.
-    #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| {

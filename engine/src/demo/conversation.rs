@@ -59,12 +59,11 @@ impl Conversation {
         };
         let times = read(1_100, 4_350, "It was the best of times, it was the worst of times.")?;
         let despair = read(18_850, 20_600, "It was the winter of despair.")?;
-        let booking =
-            spoken("I would like to book a table for four people tomorrow evening.").await?;
-        let correction = spoken("Wait, make it five people please.").await?;
+        let booking = spoken("I would like to book a table for four people this evening.").await?;
+        let correction = spoken("Wait, we will be five people.").await?;
         let name = spoken("My name is Martin.").await?;
         let thanks = spoken("No, thank you.").await?;
-        let goodbye = spoken("Goodbye.").await?;
+        let goodbye = spoken("Thank you very much, bye bye.").await?;
         let turn = |line| Part { line, barge_in: false };
         let barge_in = |line| Part { line, barge_in: true };
         Ok(Self {

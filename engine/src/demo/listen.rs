@@ -1,6 +1,10 @@
 //! Listens to a recording the way an engineer looks at its waveform: clicks, gaps, tails.
 
+use std::ops::Range;
+
 use codecs::SampleRate;
+
+use crate::carrier::script::AUDIBLE;
 
 /// What is wrong with a recorded voice.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -84,10 +88,21 @@ fn gaps(rate: SampleRate, samples: &[i16]) -> Vec<u64> {
     gaps
 }
 
-/// One past the last sample above `floor`, in ms; `None` where all is quiet.
-pub fn last_audible_ms(rate: SampleRate, samples: &[i16], floor: i16) -> Option<u64> {
-    let last = samples.iter().rposition(|sample| sample.unsigned_abs() > floor.unsigned_abs())?;
-    Some(millis(rate, last + 1))
+/// Stretches of voice with at least 160 ms of quiet between them, 100 ms of it left on each side.
+pub fn sentences(rate: SampleRate, samples: &[i16]) -> Vec<Range<usize>> {
+    let ms = rate.hz() as usize / 1_000;
+    let (pause, margin) = (160 * ms, 100 * ms);
+    let mut voiced: Vec<Range<usize>> = Vec::new();
+    for (index, _) in samples.iter().enumerate().filter(|(_, s)| s.unsigned_abs() > AUDIBLE) {
+        match voiced.last_mut() {
+            Some(last) if index < last.end + pause => last.end = index + 1,
+            _ => voiced.push(index..index + 1),
+        }
+    }
+    voiced
+        .into_iter()
+        .map(|voice| voice.start.saturating_sub(margin)..(voice.end + margin).min(samples.len()))
+        .collect()
 }
 
 fn millis(rate: SampleRate, index: usize) -> u64 {
@@ -130,9 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn a_voice_ends_with_its_last_audible_sample() {
+    fn sentences_are_parted_by_pauses() {
         let mut samples = voice(8_000);
-        samples.extend(vec![3; 4_000]);
-        assert_eq!(last_audible_ms(RATE, &samples, 50), Some(1_000));
+        samples.extend(vec![0; 3_200]);
+        samples.extend(voice(4_000));
+        let found = sentences(RATE, &samples);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].end.abs_diff(8_800) < 16, "{found:?}");
+        assert!(found[1].start.abs_diff(10_400) < 16, "{found:?}");
     }
 }

@@ -107,7 +107,7 @@ fn reply_window(cues: &[CueTimes], index: usize) -> Range<u64> {
 fn first_audio(record: &CallRecord, index: usize, barge_in: bool) -> Option<f64> {
     let time = record.response_time(index)?;
     let overlaps = barge_in && time.is_zero();
-    (!overlaps).then(|| time.as_secs_f64() * 1_000.0)
+    (!overlaps).then_some(time.as_secs_f64() * 1_000.0)
 }
 
 /// Turns in which the assistant was heard while the caller still spoke.
@@ -134,7 +134,7 @@ fn replies(
         let from = began.map_or(0, |latency| latency.at_ms).saturating_sub(MARGIN_MS);
         let bounds = [from, said.at_ms + MARGIN_MS]
             .map(|ms| usize::try_from(ms * 8).unwrap_or(usize::MAX).min(agent.len()));
-        let transcribed = ear.transcribe(&agent[bounds[0]..bounds[1]])?;
+        let transcribed = ear.transcribe_all(&agent[bounds[0]..bounds[1]])?;
         let planned = planned.get(&turn.0).cloned().unwrap_or_default();
         replies.push(ReplyReport {
             word_errors: word_errors(&planned, said, &transcribed),
@@ -210,6 +210,16 @@ impl Ear {
         let model =
             Model::load(&runtime, &folder).map_err(|error| failed(&folder, error.to_string()))?;
         Ok(Self { model })
+    }
+
+    /// The words in `samples`, at the call's rate, sentence by sentence: short utterances are what
+    /// the model was made for.
+    fn transcribe_all(&mut self, samples: &[i16]) -> Result<String, DemoError> {
+        let mut words = Vec::new();
+        for sentence in listen::sentences(CallRecord::RATE, samples) {
+            words.push(self.transcribe(&samples[sentence])?);
+        }
+        Ok(words.join(" "))
     }
 
     /// The words in `samples`, at the call's rate.

@@ -59,7 +59,7 @@ pub(super) fn report(report: &Report, out: &Path) {
         "  {:<4} {:>12} {:>8} {:>8} {:>8} {:>8} {:>13}",
         "turn", "endpointing", "ASR", "LLM", "TTS", "wire", "first audio"
     );
-    let cell = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.0}"));
+    let cell = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}"));
     for (index, turn) in report.turns.iter().enumerate() {
         let stages = &turn.stages;
         println!(

@@ -18,6 +18,7 @@ mod timeline;
 
 use codecs::SampleRate;
 
+pub(crate) use recorder::make_private_directory;
 pub use recorder::{Recorder, SteppedRecorder};
 pub use tap::{CallTap, FinishHandle};
 pub use timeline::{AudioReport, Timeline};

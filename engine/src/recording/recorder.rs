@@ -132,7 +132,7 @@ fn open(
         return Ok(None);
     }
     let directory = directory.join(plain_name(call_id)?);
-    make_directory(&directory)?;
+    make_private_directory(&directory)?;
     let audio = options.audio.then(|| create(&directory.join(RECORDING_FILE))).transpose()?;
     let journal = options.journal.then(|| create(&directory.join(JOURNAL_FILE))).transpose()?;
     let (tap, reader) = CallTap::new(options);
@@ -180,8 +180,8 @@ fn plain_name(call_id: &str) -> io::Result<&Path> {
     }
 }
 
-/// People's voices and words: for this user only.
-fn make_directory(path: &Path) -> io::Result<()> {
+/// For people's voices and words: for this user only.
+pub(crate) fn make_private_directory(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

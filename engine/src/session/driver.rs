@@ -130,7 +130,7 @@ impl Session {
     ) -> Result<Self, OpenError> {
         let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
         let rate = transport.rate();
-        let vad = providers.vad.open(rate).ok_or(OpenError::Rate { hz: rate.hz() })?;
+        let vad = providers.vad.open(rate).ok_or_else(|| OpenError::Rate { hz: rate.hz() })?;
         let recognizer = providers
             .recognizer
             .open(&StreamConfig { rate, language: persona.language.clone() })?;

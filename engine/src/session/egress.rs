@@ -14,9 +14,10 @@ use crate::llm::ChatRequest;
 use crate::recording::CallTap;
 use crate::transport::MediaTransport;
 
-/// Samples heard this much after those before them still follow them: the playhead is an
-/// estimate, and moves by a few ms at each mark. Beyond it, the carrier's queue had run dry.
-const LONGEST_SEAM: Duration = Duration::from_millis(60);
+/// Samples that seem heard this much after their place in the run still belong to it: the playhead
+/// is an estimate, which stands still where marks come late. Beyond the lead that the carrier holds
+/// by default, its queue had run dry.
+const LONGEST_SEAM: Duration = Duration::from_millis(300);
 
 /// One call's speaking side. At most one reply lives at a time: the Floor sees to it.
 pub(super) struct Egress {
@@ -30,7 +31,10 @@ pub(super) struct Egress {
     finished: bool,
     /// The reply whose audio is with the carrier, and how far it was heard.
     playing: Option<(TurnId, u64)>,
-    /// When the last recorded sample was heard; `None`: what comes next starts a new run.
+    /// Playback is held: where it stands was told.
+    held: bool,
+    /// Where the run being recorded ends if nothing has interrupted it; `None`: what comes next
+    /// starts a new one. Counted from its beginning, so that short gaps do not add up.
     run_end: Option<Instant>,
     heard: Vec<i16>,
 }
@@ -45,6 +49,7 @@ impl Egress {
             released: false,
             finished: false,
             playing: None,
+            held: false,
             run_end: None,
             heard: Vec::with_capacity(rate.hz() as usize / 2),
         }
@@ -107,7 +112,7 @@ impl Egress {
         }
     }
 
-    /// Drops the reply. Returns where playback stood, where it was playing.
+    /// Drops the reply. Returns where playback stood, where it was playing and not held.
     pub(super) fn cancel(
         &mut self,
         turn: TurnId,
@@ -126,6 +131,9 @@ impl Egress {
         }
         self.playing = None;
         self.run_end = None;
+        if std::mem::take(&mut self.held) {
+            return None;
+        }
         let (turn, at) = stopped?;
         Some(Input::Held { turn, at: offset(self.rate, at) })
     }
@@ -142,6 +150,7 @@ impl Egress {
         let at = transport.hold(now).map_or(known, |(_, at)| at);
         self.record(turn, at, now, &*transport, tap);
         self.run_end = None;
+        self.held = true;
         Input::Held { turn, at: offset(self.rate, at) }
     }
 
@@ -159,6 +168,7 @@ impl Egress {
         {
             *heard = from;
         }
+        self.held = false;
         transport.resume(now, from);
     }
 
@@ -185,6 +195,7 @@ impl Egress {
         if !ready.is_empty() {
             if self.playing.is_none_or(|(playing, _)| playing != turn) {
                 self.playing = Some((turn, 0));
+                self.held = false;
                 self.run_end = None;
             }
             transport.queue(turn, ready);
@@ -225,10 +236,11 @@ impl Egress {
         }
         self.heard.clear();
         transport.reply_samples(turn, *heard..until, &mut self.heard);
-        let began = now - self.rate.duration_of(until - *heard);
-        let new_run = self.run_end.is_none_or(|end| began.since(end) > LONGEST_SEAM);
-        tap.agent(began, new_run, &self.heard);
-        self.run_end = Some(now);
+        let duration = self.rate.duration_of(until - *heard);
+        let began = now - duration;
+        let run_end = self.run_end.filter(|end| began.since(*end) <= LONGEST_SEAM);
+        tap.agent(began, run_end.is_none(), &self.heard);
+        self.run_end = Some(run_end.unwrap_or(began) + duration);
         *heard = until;
     }
 }

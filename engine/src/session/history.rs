@@ -5,21 +5,32 @@ use turntaking::history::Entry;
 use super::providers::Persona;
 use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 
+/// What the model is told of a tool that has not answered yet: the protocol wants an answer to
+/// every call before the conversation goes on.
+const STILL_RUNNING: &str = "The tool is still running.";
+
 /// The request for a reply to `history`, followed by the caller's words `user` that are not in
 /// it yet (empty: none).
-///
-/// Consecutive tool calls of the assistant become one message, as the protocol wants them.
 pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatRequest {
     let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
     messages.extend_from_slice(&persona.preamble);
+    let mut unanswered = Vec::new();
     for entry in history {
         match entry {
-            Entry::User { text } => messages.push(ChatMessage::User { content: text.clone() }),
-            Entry::Assistant { text, .. } => messages
-                .push(ChatMessage::Assistant { content: text.clone(), tool_calls: Vec::new() }),
+            Entry::User { text } => {
+                answer(&mut messages, &mut unanswered);
+                messages.push(ChatMessage::User { content: text.clone() });
+            }
+            Entry::Assistant { text, .. } => {
+                answer(&mut messages, &mut unanswered);
+                messages
+                    .push(ChatMessage::Assistant { content: text.clone(), tool_calls: Vec::new() });
+            }
             Entry::ToolCall { id, name, arguments, .. } => {
+                unanswered.push(id.clone());
                 let call =
                     ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() };
+                // Consecutive calls are one message.
                 match messages.last_mut() {
                     Some(ChatMessage::Assistant { tool_calls, .. }) => tool_calls.push(call),
                     _ => messages.push(ChatMessage::Assistant {
@@ -28,10 +39,13 @@ pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatR
                     }),
                 }
             }
-            Entry::ToolResult { id, result } => messages
-                .push(ChatMessage::Tool { tool_call_id: id.clone(), content: result.clone() }),
+            Entry::ToolResult { id, result } => {
+                unanswered.retain(|call| call != id);
+                messages.push(tool(id, result));
+            }
         }
     }
+    answer(&mut messages, &mut unanswered);
     if !user.is_empty() {
         messages.push(ChatMessage::User { content: user.to_owned() });
     }
@@ -40,5 +54,70 @@ pub(super) fn request(persona: &Persona, history: &[Entry], user: &str) -> ChatR
         tools: persona.tools.clone(),
         temperature: persona.temperature,
         max_tokens: persona.max_tokens,
+    }
+}
+
+/// Answers the calls that no tool has answered.
+fn answer(messages: &mut Vec<ChatMessage>, unanswered: &mut Vec<String>) {
+    messages.extend(unanswered.drain(..).map(|id| tool(&id, STILL_RUNNING)));
+}
+
+fn tool(id: &str, content: &str) -> ChatMessage {
+    ChatMessage::Tool { tool_call_id: id.to_owned(), content: content.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tts::{ChunkPlan, VoiceConfig};
+    use turntaking::input::TurnId;
+
+    use super::*;
+
+    fn persona() -> Persona {
+        Persona {
+            language: "en".to_owned(),
+            preamble: vec![ChatMessage::System { content: "Be brief.".to_owned() }],
+            tools: Vec::new(),
+            temperature: None,
+            max_tokens: None,
+            voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
+            chunk_plan: ChunkPlan::default(),
+        }
+    }
+
+    fn user(text: &str) -> Entry {
+        Entry::User { text: text.to_owned() }
+    }
+
+    fn call(id: &str) -> Entry {
+        Entry::ToolCall {
+            turn: TurnId(1),
+            id: id.to_owned(),
+            name: "book".to_owned(),
+            arguments: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn words_that_are_not_in_history_come_last() {
+        let request = request(&persona(), &[user("Hello.")], "Are you there?");
+        assert_eq!(request.messages.len(), 3);
+        assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
+    }
+
+    #[test]
+    fn every_call_is_answered_before_the_caller_goes_on() {
+        let answered = Entry::ToolResult { id: "a".to_owned(), result: "done".to_owned() };
+        let history = [user("Book it."), call("a"), call("b"), answered, user("Well?")];
+        let request = request(&persona(), &history, "");
+        let [_, _, ChatMessage::Assistant { tool_calls, .. }, first, second, last] =
+            &request.messages[..]
+        else {
+            panic!("{:?}", request.messages);
+        };
+        assert_eq!(tool_calls.len(), 2);
+        assert_eq!(*first, tool("a", "done"));
+        assert_eq!(*second, tool("b", STILL_RUNNING));
+        assert_eq!(*last, ChatMessage::User { content: "Well?".to_owned() });
     }
 }

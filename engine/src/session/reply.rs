@@ -29,7 +29,7 @@ pub(super) struct Reply {
     ready: Vec<i16>,
     /// Samples at the call's rate so far.
     produced: u64,
-    /// All audio is there.
+    /// All audio is there that will ever be.
     complete: bool,
     inputs: VecDeque<Input<'static>>,
 }
@@ -74,7 +74,7 @@ impl Reply {
         self.turn
     }
 
-    /// All audio was produced (and taken, once [`Self::take_ready`] is empty).
+    /// No more samples will come than those that are ready.
     pub(super) const fn is_complete(&self) -> bool {
         self.complete
     }
@@ -200,6 +200,7 @@ impl Reply {
     fn fail(&mut self, stage: Stage) {
         self.model = None;
         self.voice = None;
+        self.complete = true;
         self.inputs.push_back(Input::ReplyFailed { turn: self.turn, stage });
     }
 

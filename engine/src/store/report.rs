@@ -1,6 +1,7 @@
 //! The call's report: who was heard saying what, how fast each turn was, why it ended.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use turntaking::input::{EndReason, Stage, TurnId};
 use turntaking::output::{Event, Role, TurnTimes};
 use turntaking::time::Instant;
 
+use crate::recording;
 use crate::session::{CallId, CallStats, SessionEvent, SessionEventKind};
 
 /// Events that wait for the reporter: 64 calls that all say something at once, a few times over.
@@ -209,26 +211,34 @@ async fn collect(
             SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
             SessionEventKind::Ended { reason, stats } => {
                 let draft = drafts.remove(&call).unwrap_or_default();
-                write(&calls, &draft.finish(call, reason, stats)).await;
+                write(&calls, draft.finish(call, reason, stats)).await;
             }
         }
     }
 }
 
-async fn write(calls: &Path, report: &CallReport) {
-    let folder = calls.join(report.id.to_string());
-    let file = folder.join("call.json");
-    let written = async {
-        tokio::fs::create_dir_all(&folder).await?;
-        let json = serde_json::to_vec_pretty(report)?;
-        // Renamed into place: a reader never sees half a report.
-        let draft = folder.join("call.json.part");
-        tokio::fs::write(&draft, json).await?;
-        tokio::fs::rename(&draft, &file).await
+async fn write(calls: &Path, report: CallReport) {
+    let file = calls.join(report.id.to_string()).join("call.json");
+    let path = file.clone();
+    let written = match tokio::task::spawn_blocking(move || write_file(&path, &report)).await {
+        Ok(written) => written,
+        Err(error) => Err(io::Error::other(error)),
     };
-    if let Err(error) = written.await {
+    if let Err(error) = written {
         tracing::error!(%error, file = %file.display(), "the call's report was not written");
     }
+}
+
+/// The words of a caller: for this user only. Renamed into place, so that nobody reads half of
+/// them.
+fn write_file(file: &Path, report: &CallReport) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    recording::make_private_directory(folder)?;
+    // Temporary files are their owner's only.
+    let mut draft = tempfile::Builder::new().prefix("call.json.").tempfile_in(folder)?;
+    draft.write_all(&serde_json::to_vec_pretty(report)?)?;
+    draft.persist(file)?;
+    Ok(())
 }
 
 /// Vapi's `endedReason` for the end of a call. A stage of ours that fails is to a customer what

@@ -1,12 +1,15 @@
 //! The caller speaks while the agent does.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use asr::scripted::Utterance;
+use codecs::SampleRate;
 use engine::carrier::When;
 use turntaking::input::EndReason;
 use turntaking::output::Event;
 
+use crate::providers::SlowVoice;
 use crate::spoken::Spoken;
 use crate::stage::{Call, Stage, WORD, ms};
 
@@ -57,10 +60,48 @@ async fn history_holds_just_the_words_that_were_heard_whenever_the_caller_interr
         expected.extend(["> Please wait a moment.".to_owned(), "< As you like.".to_owned()]);
         assert_eq!(call.conversation(), expected, "at {offset} ms");
         assert_eq!(interruptions(&call), 1, "at {offset} ms");
+        assert_eq!(call.stats.inputs_dropped, 0, "at {offset} ms");
         cuts.push(heard);
     }
     cuts.dedup();
     assert!(cuts.len() > 20, "the cuts fell into different words: {cuts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_of_another_rate_is_cut_at_the_same_words() {
+    for rate in [SampleRate::HZ_16000, SampleRate::HZ_24000, SampleRate::HZ_48000] {
+        for offset in (0..7).map(|part| ms(300 + part * 777)) {
+            let call = storyteller()
+                .voiced_at(rate)
+                .says(When::AgentSpeaking(offset), "Please wait a moment.")
+                .hangs_up()
+                .play()
+                .await;
+            assert_eq!(interruptions(&call), 1, "at {offset:?}");
+            assert!(call.conversation()[2].ends_with('…'), "{:?}", call.conversation());
+        }
+        let call = storyteller().voiced_at(rate).hangs_up().play().await;
+        assert_eq!(call.conversation()[2], format!("< {STORY}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_that_falls_behind_is_heard_in_pieces_and_cut_at_the_same_words() {
+    for offset in (0..12).map(|part| ms(200 + part * 531)) {
+        let mut stage =
+            storyteller().says(When::AgentSpeaking(offset), "Please wait a moment.").hangs_up();
+        stage.voice = Arc::new(SlowVoice { pace: ms(70) });
+        stage.seams = ms(80);
+        let call = stage.play().await;
+        assert_eq!(interruptions(&call), 1, "at {offset:?}");
+    }
+    let mut stage = storyteller().hangs_up();
+    stage.voice = Arc::new(SlowVoice { pace: ms(70) });
+    stage.seams = ms(80);
+    let call = stage.play().await;
+    assert_eq!(call.conversation()[2], format!("< {STORY}"));
+    let pieces = call.log.heard.iter().filter(|heard| heard.turn.0 == 2).count();
+    assert!(pieces > 10, "it ran dry {pieces} times");
 }
 
 /// From the first sample of the caller's sound to the last of the agent's.

@@ -1,8 +1,15 @@
 //! The carrier ends the call, in each of its ways and at each moment of the conversation.
 
+use std::ops::Range;
+use std::task::{Context, Poll};
+
+use codecs::SampleRate;
 use engine::carrier::{Action, When};
-use engine::transport::LegEnd;
-use turntaking::input::EndReason;
+use engine::session::Command;
+use engine::transport::scripted::ScriptedLeg;
+use engine::transport::{LegEnd, MediaTransport, TransportEvent};
+use turntaking::input::{EndReason, TurnId};
+use turntaking::time::Instant;
 
 use crate::conversation::SHOP;
 use crate::stage::{Stage, ms};
@@ -79,4 +86,58 @@ async fn a_hole_in_the_callers_audio_is_counted_and_the_call_goes_on() {
         call.conversation(),
         ["< Hello.", "> What is the address?", "< Twelve Market Street."]
     );
+}
+
+/// A line whose carrier does not close it.
+struct Open(ScriptedLeg);
+
+impl MediaTransport for Open {
+    fn rate(&self) -> SampleRate {
+        self.0.rate()
+    }
+
+    fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        audio: &mut Vec<i16>,
+    ) -> Poll<TransportEvent> {
+        self.0.poll_event(cx, now, audio)
+    }
+
+    fn queue(&mut self, turn: TurnId, samples: &[i16]) {
+        self.0.queue(turn, samples);
+    }
+
+    fn finish(&mut self, turn: TurnId) {
+        self.0.finish(turn);
+    }
+
+    fn hold(&mut self, now: Instant) -> Option<(TurnId, u64)> {
+        self.0.hold(now)
+    }
+
+    fn resume(&mut self, now: Instant, from: u64) {
+        self.0.resume(now, from);
+    }
+
+    fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)> {
+        self.0.stop(now)
+    }
+
+    fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
+        self.0.reply_samples(turn, range, out);
+    }
+
+    fn close(&mut self, _now: Instant) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_carrier_that_does_not_close_is_left() {
+    let mut stage = Stage::new("Hello.", SHOP)
+        .order(ms(2_000), Command::End { reason: EndReason::ManuallyCanceled });
+    stage.line = |leg| Box::new(Open(leg));
+    let call = stage.play().await;
+    assert_eq!(call.reason, EndReason::ManuallyCanceled);
+    assert_eq!(call.stats.duration_ms, 5_000, "three seconds later");
 }

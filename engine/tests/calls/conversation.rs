@@ -38,6 +38,7 @@ async fn a_greeting_and_two_turns() {
             "< Twelve Market Street.",
         ]
     );
+    assert_eq!(call.stats.inputs_dropped, 0);
     let last = call.requests.last().expect("the model was asked");
     let said = |content: &str| ChatMessage::Assistant {
         content: content.to_owned(),

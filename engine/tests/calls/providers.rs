@@ -151,3 +151,44 @@ impl SpeechStream for MuteSpeech {
         Poll::Pending
     }
 }
+
+/// The scripted voice, whose audio comes in pieces of 50 ms, one each `pace`.
+#[derive(Debug)]
+pub(crate) struct SlowVoice {
+    pub(crate) pace: Duration,
+}
+
+struct SlowSpeech {
+    stream: Box<dyn SpeechStream>,
+    pace: Duration,
+    due: Option<Pin<Box<Sleep>>>,
+}
+
+impl Synthesizer for SlowVoice {
+    fn open(&self, voice: &VoiceConfig) -> Result<Box<dyn SpeechStream>, SynthesizerError> {
+        let stream = tts::scripted::Scripted::default().open(voice)?;
+        Ok(Box::new(SlowSpeech { stream, pace: self.pace, due: None }))
+    }
+}
+
+impl SpeechStream for SlowSpeech {
+    fn push(&mut self, chunk: TextChunk) {
+        self.stream.push(chunk);
+    }
+
+    fn finish(&mut self) {
+        self.stream.finish();
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<SpeechEvent> {
+        if let Some(due) = &mut self.due {
+            ready!(due.as_mut().poll(cx));
+            self.due = None;
+        }
+        let event = ready!(self.stream.poll_event(cx));
+        if matches!(event, SpeechEvent::Audio { .. }) {
+            self.due = Some(Box::pin(tokio::time::sleep(self.pace)));
+        }
+        Poll::Ready(event)
+    }
+}

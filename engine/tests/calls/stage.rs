@@ -46,6 +46,10 @@ pub(crate) struct Stage {
     pub(crate) persona: Persona,
     pub(crate) model: Arc<dyn LanguageModel>,
     pub(crate) voice: Arc<dyn Synthesizer>,
+    /// Of the voice.
+    pub(crate) voice_rate: SampleRate,
+    /// How far the recording of the agent may be from its place; nothing, as a rule.
+    pub(crate) seams: Duration,
     /// Instead of one that hears what the caller says.
     pub(crate) recognizer: Option<Arc<dyn asr::Recognizer>>,
     /// How the leg ends when the caller hangs up.
@@ -70,6 +74,8 @@ pub(crate) struct Call {
     pub(crate) report: CallReport,
     pub(crate) journal: String,
     pub(crate) recording: Wav,
+    pub(crate) voice_rate: SampleRate,
+    pub(crate) seams: Duration,
     /// What the model was asked.
     pub(crate) requests: Vec<ChatRequest>,
 }
@@ -93,6 +99,8 @@ impl Stage {
             },
             model: Arc::new(model),
             voice: Arc::new(ScriptedVoice::new(ScriptedConfig::default())),
+            voice_rate: RATE,
+            seams: Duration::ZERO,
             recognizer: None,
             end: LegEnd::Stopped,
             line: |leg| Box::new(leg),
@@ -106,6 +114,14 @@ impl Stage {
     /// The same with other settings.
     pub(crate) fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
+        self
+    }
+
+    /// The same with a voice of this rate.
+    pub(crate) fn voiced_at(mut self, rate: SampleRate) -> Self {
+        let config = ScriptedConfig { rate, ..ScriptedConfig::default() };
+        self.voice = Arc::new(ScriptedVoice::new(config));
+        self.voice_rate = rate;
         self
     }
 
@@ -154,6 +170,7 @@ impl Stage {
         let (observer, mut observed) = mpsc::channel(100_000);
         let reporter = Reporter::start(folder.path().to_owned(), Some(observer));
         let watch = Watch::default();
+        let (voice_rate, seams) = (self.voice_rate, self.seams);
         let performance = self.perform(folder.path().to_owned(), &watch, reporter.events()).await;
         reporter.finish().await;
         assert_eq!(watch.streams(), 0, "the call is over and its model and voice are not");
@@ -174,6 +191,8 @@ impl Stage {
             report: serde_json::from_slice(&read("call.json")).expect("a report"),
             journal: String::from_utf8(read(JOURNAL_FILE)).expect("UTF-8"),
             recording: Wav::read(recording).expect("a recording"),
+            voice_rate,
+            seams,
             requests: watch.requests(),
         };
         invariants::check(&call);

@@ -19,9 +19,12 @@ const LARGEST_PAIR: u64 = 1 << 20;
 /// # Errors
 ///
 /// The file cannot be read, or is not a protobuf message.
-pub(crate) fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
+pub fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
     let mut file = BufReader::new(File::open(path)?);
     let length = file.get_ref().metadata()?.len();
+    if length == 0 {
+        return Err(broken("it is empty".to_owned()));
+    }
     let mut pairs = BTreeMap::new();
     while !file.fill_buf()?.is_empty() {
         let tag = varint(&mut file)?;
@@ -35,7 +38,7 @@ pub(crate) fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
             5 => 4,
             kind => return Err(broken(format!("field of unknown kind {kind}"))),
         };
-        if skip > length {
+        if skip > length - file.stream_position()?.min(length) {
             return Err(broken(format!("field of {skip} bytes in a file of {length}")));
         }
         if tag == METADATA_PROPS << 3 | LENGTH_DELIMITED && skip <= LARGEST_PAIR {
@@ -51,7 +54,11 @@ pub(crate) fn read(path: &Path) -> io::Result<BTreeMap<String, String>> {
 }
 
 /// Writes pairs in the form in which they continue a model.
-pub(crate) fn append<'a>(
+///
+/// # Errors
+///
+/// The writer fails.
+pub fn append<'a>(
     model: &mut impl Write,
     pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> io::Result<()> {
@@ -76,6 +83,9 @@ fn pair(bytes: &[u8]) -> io::Result<(String, String)> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let tag = varint(&mut rest)?;
+        if tag & 7 != LENGTH_DELIMITED {
+            return Err(broken("metadata that is no text".to_owned()));
+        }
         let length = varint(&mut rest)? as usize;
         let Some((text, after)) = rest.split_at_checked(length) else {
             return Err(broken("metadata that is cut off".to_owned()));
@@ -139,5 +149,9 @@ mod tests {
         }
         std::fs::write(&path, b"version https://git-lfs").expect("written");
         assert!(read(&path).is_err(), "a pointer file is no model");
+        for bytes in [&b""[..], b"<!DOCTYPE html>", &[0xff; 40], &[0x72, 0x05, 1, 2]] {
+            std::fs::write(&path, bytes).expect("written");
+            assert!(read(&path).is_err(), "{bytes:?}");
+        }
     }
 }
