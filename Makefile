@@ -1,6 +1,9 @@
 # Each target calls one script or cargo line. `make demo` and `make test` need nothing done before.
 
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Where rustup puts cargo, for shells that do not know yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 export CAUSERIE_MODELS_DIR ?= $(CURDIR)/models
 
 .PHONY: help setup run demo test bench release lint
@@ -12,10 +15,10 @@ setup: ## Make the machine ready: packages, native libraries, the binary, models
 	@scripts/setup.sh release
 
 run: setup ## Serve calls with causerie.toml, or with the defaults where there is none.
-	@target/release/causerie serve
+	@$(TARGET)/release/causerie serve
 
 demo: setup ## Call the engine with real speech and print the conversation.
-	@target/release/causerie demo
+	@$(TARGET)/release/causerie demo
 
 test: ## Run every test.
 	@scripts/setup.sh test

@@ -51,11 +51,14 @@ python3 - "$new" <<'PYTHON' || fail "cannot unpack $package into native/: is the
 import glob, os, shutil, sys, zipfile
 
 new = sys.argv[1]
-with zipfile.ZipFile(glob.glob(os.path.join(new, "wheel", "*.whl"))[0]) as wheel:
-    for name in ("libonnxruntime.so", "libsherpa-onnx-c-api.so"):
-        with wheel.open("sherpa_onnx/lib/" + name) as source:
-            with open(os.path.join(new, "lib", name), "wb") as target:
-                shutil.copyfileobj(source, target)
+try:
+    with zipfile.ZipFile(glob.glob(os.path.join(new, "wheel", "*.whl"))[0]) as wheel:
+        for name in ("libonnxruntime.so", "libsherpa-onnx-c-api.so"):
+            with wheel.open("sherpa_onnx/lib/" + name) as source:
+                with open(os.path.join(new, "lib", name), "wb") as target:
+                    shutil.copyfileobj(source, target)
+except (OSError, KeyError, zipfile.BadZipFile) as error:
+    sys.exit(f"setup: {error}")
 PYTHON
 if ! intact "$new/lib"; then
     (cd "$new/lib" && sha256sum --check <<<"$checksums") >&2 || true

@@ -11,7 +11,6 @@ fail() {
     exit 1
 }
 
-command -v cargo >/dev/null || PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 command -v cargo >/dev/null ||
     fail "Rust is missing: install it from https://rustup.rs and run this again"
 
@@ -33,7 +32,7 @@ case ${1:-release} in
     test)
         # The tests' own build includes the binary; a separate one would build most of the
         # dependencies a second time, with other features.
-        cargo test --workspace --locked --no-run --quiet
+        cargo test --workspace --locked --no-run
         causerie=$target/debug/causerie
         ;;
     *) fail "unknown build \`$1\`: release or test" ;;
