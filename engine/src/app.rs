@@ -250,8 +250,7 @@ impl App {
             persona: parts.assistant.persona.clone(),
             providers: parts.assistant.providers.clone(),
         };
-        let opened =
-            Session::open(config, clock, transport, tap, commands, parts.events.clone());
+        let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {
             Ok(session) => {
                 let (reason, stats, files) = session.run().await;

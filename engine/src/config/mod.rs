@@ -265,7 +265,11 @@ mod tests {
         let mut reader = Reader::new(&Sources::default());
         Config::read(&mut reader);
         for key in KEYS {
-            assert!(reader.asked.borrow().contains(key.name), "`{}` is documented and not read", key.name);
+            assert!(
+                reader.asked.borrow().contains(key.name),
+                "`{}` is documented and not read",
+                key.name
+            );
         }
         reader.finish().expect("the defaults are sound");
     }
