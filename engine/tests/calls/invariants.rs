@@ -118,18 +118,22 @@ fn the_recording_is_what_went_over_the_line(call: &Call) {
         same("the agent", &agent, &call.log.agent);
         return;
     }
-    // Where playback ran dry for a moment, what follows may be recorded that much too early; and
-    // as the line reports whole frames, a run that begins with less than one, a frame too late.
+    // Where playback ran dry for a moment, what follows may be recorded that much too early. And
+    // the line reports whole frames: the rest of one, before it ran dry, may come a frame late.
     let frame = RATE.samples_in(Duration::from_millis(20)) as usize;
     let seams = RATE.samples_in(call.seams) as usize;
     let mut free = 0;
     for heard in &call.log.heard {
         let at = heard.at as usize;
-        let length = (heard.range.end - heard.range.start) as usize;
-        let stretch = &call.log.agent[at..at + length];
-        let place = (free.max(at.saturating_sub(seams))..=at + frame)
-            .find(|&place| agent.get(place..place + length) == Some(stretch));
-        free = length + place.unwrap_or_else(|| panic!("{heard:?} is not near its place"));
+        let end = at + (heard.range.end - heard.range.start) as usize;
+        let rest = end - (end - at) % frame;
+        for piece in [at..rest, rest..end] {
+            let samples = &call.log.agent[piece.clone()];
+            let place = (free.max(piece.start.saturating_sub(seams))..=piece.start + frame)
+                .find(|&place| agent.get(place..place + samples.len()) == Some(samples));
+            free = samples.len()
+                + place.unwrap_or_else(|| panic!("{piece:?} of {heard:?} is not near its place"));
+        }
     }
     let sounds = |side: &[i16]| side.iter().filter(|&&sample| sample != 0).count();
     assert_eq!(sounds(&agent), sounds(&call.log.agent), "more was recorded than heard");
