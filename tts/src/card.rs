@@ -258,8 +258,11 @@ mod tests {
         fs::write(at("tokens.txt"), "_ 0\n^ 1\n  3\n").expect("written");
         assert!(refusal(directory.path()).contains("no model"));
         fs::write(at("a.onnx"), "").expect("written");
+        assert!(refusal(directory.path()).contains("not an ONNX model: it is empty"));
+        // A model without metadata: its version alone.
+        fs::write(at("a.onnx"), [0x08, 8]).expect("written");
         assert!(refusal(directory.path()).contains("sample_rate"));
-        fs::write(at("b.onnx"), "").expect("written");
+        fs::write(at("b.onnx"), [0x08, 8]).expect("written");
         assert!(refusal(directory.path()).contains("several models"));
         let mut model = Vec::new();
         let pairs = [("sample_rate", "16000"), ("n_speakers", "1"), ("language", "English")];

@@ -1,6 +1,6 @@
 //! The models: which there are, where they come from, and whether the copies here are intact.
 //!
-//! [`Manifest`] is what is known about them, [`Library`] the folder that holds them, [`pull`] the
+//! [`Manifest`] is what is known about them, [`Library`] the folder that holds them, `pull` the
 //! way from one to the other. A model is addressed by its id; its files lie in
 //! `<models_dir>/<id>/<name>`.
 
