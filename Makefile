@@ -25,7 +25,7 @@ test: ## Run every test.
 	@scripts/test.sh
 
 bench: setup ## Run the benchmarks.
-	@$(CARGO) bench --workspace --locked
+	@$(CARGO) bench -p benches --locked
 
 release: ## Build the optimised binary.
 	@scripts/packages.sh cc ca-certificates
