@@ -75,7 +75,11 @@ impl Floor {
     /// bit; none is at present.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
         let plan = &settings.stop_speaking;
-        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
+        let phrases = Phrases::new(
+            &plan.acknowledgement_phrases,
+            &plan.interruption_phrases,
+            &settings.languages,
+        );
         Self {
             settings,
             phrases,
