@@ -148,22 +148,12 @@ impl Phrases {
         }
     }
 
-    /// Whether `text` only greets, or answers the phone: "Allô, oui, bonjour".
-    pub fn is_hello(&self, text: &str) -> bool {
-        let words = heard(text);
-        let mut greeted = false;
-        let mut at = 0;
-        while at < words.len() {
-            let rest = &words[at..];
-            let hello = longest(&self.hellos, rest);
-            let around = longest(&self.acknowledgements, rest).max(longest(&self.fillers, rest));
-            if hello.max(around) == 0 {
-                return false;
-            }
-            greeted |= hello > 0;
-            at += hello.max(around);
-        }
-        greeted
+    /// The same while the assistant greets: a greeting only returns it ("Allô ? Oui, bonjour").
+    pub(crate) fn over_a_greeting(&self) -> Self {
+        let mut phrases = self.clone();
+        phrases.interruptions.retain(|phrase| !self.hellos.contains(phrase));
+        phrases.acknowledgements.extend(self.hellos.iter().cloned());
+        phrases
     }
 }
 
@@ -448,17 +438,19 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_says_nothing_else() {
+    fn a_greeting_only_returns_a_greeting() {
+        let greeted = |tag| phrases(tag).over_a_greeting();
         for text in ["Allô ?", "Allô oui bonjour", "Oui, bonjour madame.", "Hello?", "euh bonjour"]
         {
-            assert!(phrases("fr").is_hello(text), "{text}");
+            assert_eq!(greeted("fr").meaning(text), Meaning::Acknowledgement, "{text}");
         }
-        for text in ["oui", "", "bonjour je voudrais", "allô non"] {
-            assert!(!phrases("fr").is_hello(text), "{text}");
+        for text in ["bonjour je voudrais un rendez-vous", "allô non", "bonjour attendez"] {
+            assert_ne!(greeted("fr").meaning(text), Meaning::Acknowledgement, "{text}");
         }
-        assert!(phrases("it").is_hello("Pronto?"));
-        assert!(phrases("de").is_hello("Ja, hallo?"));
-        assert!(phrases("ar").is_hello("ألو، السلام عليكم"));
+        assert_eq!(greeted("it").meaning("Pronto?"), Meaning::Acknowledgement);
+        assert_eq!(greeted("de").meaning("Ja, hallo?"), Meaning::Acknowledgement);
+        assert_eq!(greeted("ar").meaning("ألو، السلام عليكم"), Meaning::Acknowledgement);
+        assert_eq!(meaning("Allô ?"), Meaning::Interruption, "later it asks whether one is there");
     }
 
     #[test]
