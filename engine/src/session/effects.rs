@@ -12,8 +12,9 @@ impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
     pub(super) fn carry_out(&mut self, output: &Output, now: Instant) -> Option<Input<'static>> {
         match output {
-            Output::StartReply { turn, speculative, user } => {
-                let request = history::request(self.egress.persona(), self.floor.history(), user);
+            Output::StartReply { turn, speculative, user, prompt } => {
+                let history = self.floor.history();
+                let request = history::request(self.egress.persona(), history, user, prompt);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {

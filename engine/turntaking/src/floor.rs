@@ -6,6 +6,7 @@ mod concluding;
 mod cut;
 mod failing;
 mod hearing;
+mod idle;
 mod invariants;
 mod keypad;
 mod replying;
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 use crate::caller::Caller;
 use crate::counters::Counters;
 use crate::history::{Entry, History};
+use crate::idle::Idle;
 use crate::input::{Input, TurnId};
 use crate::interruption;
 use crate::output::{Event, Output};
@@ -49,6 +51,7 @@ pub struct Floor {
     state: State,
     caller: Caller,
     keypad: Keypad,
+    idle: Idle,
     toolbox: Toolbox,
     history: History,
     counters: Counters,
@@ -73,8 +76,8 @@ pub struct Floor {
 impl Floor {
     /// The floor of a call that begins at `now`. Nothing happens before [`Input::Connected`].
     ///
-    /// `seed` stands for every choice that is left to chance, so that a journal replays bit for
-    /// bit; none is at present.
+    /// `seed` stands for every choice that is left to chance (which of several idle messages), so
+    /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
         let plan = &settings.stop_speaking;
         let phrases = Phrases::new(
@@ -83,6 +86,7 @@ impl Floor {
             &settings.languages,
         );
         Self {
+            idle: Idle::new(&settings.idle),
             settings,
             greeting_phrases: phrases.over_a_greeting(),
             phrases,
@@ -249,6 +253,7 @@ impl Floor {
             Reason::Held => self.on_held_overdue(now),
             Reason::Release => self.on_release(now),
             Reason::Keypad => self.submit_keys(now),
+            Reason::Idle => self.on_idle(now),
             Reason::ReplyStalled => self.on_reply_stalled(now),
             Reason::SilenceTimeout => self.on_silence_timeout(now),
             Reason::MaxDuration => self.on_max_duration(now),
@@ -277,7 +282,7 @@ impl Floor {
             Cause::Greeting => !self.settings.first_message_interruptions,
             Cause::Order(order) => order.end_call_after,
             Cause::Farewell => true,
-            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results => false,
+            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results | Cause::Idle { .. } => false,
         }
     }
 
@@ -301,6 +306,7 @@ impl Floor {
             | Cause::ClosedTurn
             | Cause::Results
             | Cause::Order(_)
+            | Cause::Idle { .. }
             | Cause::Farewell => &self.phrases,
         }
     }

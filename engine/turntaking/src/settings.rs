@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::idle::IdleRule;
 use crate::language::Language;
 use crate::phrases;
 
@@ -119,6 +120,12 @@ pub struct Settings {
     pub end_call_phrases: Vec<String>,
     /// Said before the call is ended by the assistant or a timer; empty: nothing.
     pub end_call_message: String,
+    /// What follows on the caller's silence.
+    #[serde(default)]
+    pub idle: Vec<IdleRule>,
+    /// Said before `silence_timeout` ends the call; empty: `end_call_message` is.
+    #[serde(default)]
+    pub silence_timeout_message: String,
     /// Keypad input; `None`: keys are ignored, and counted.
     #[serde(default)]
     pub keypad: Option<KeypadPlan>,
@@ -140,6 +147,8 @@ impl Default for Settings {
             max_duration: Duration::from_secs(600),
             end_call_phrases: Vec::new(),
             end_call_message: String::new(),
+            idle: Vec::new(),
+            silence_timeout_message: String::new(),
             keypad: None,
         }
     }

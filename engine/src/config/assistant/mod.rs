@@ -1,6 +1,7 @@
 //! From Vapi's assistant to what a call is run by: what the assistant says goes before the
 //! configuration, the configuration before the defaults.
 
+mod idle;
 mod keypad;
 mod prompt;
 mod providers;
@@ -223,6 +224,10 @@ fn settings(
     if let Some(plan) = &wire.stop_speaking_plan {
         stop_speaking(plan, &mut settings, check);
     }
+    if let Some(plan) = &wire.message_plan {
+        idle::message_plan(plan, &mut settings, check);
+    }
+    idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }
@@ -275,7 +280,7 @@ mod tests {
         Assistant::from_json(&json.to_string(), &config(&[]))
     }
 
-    fn problems(json: &Value) -> Vec<String> {
+    pub(super) fn problems(json: &Value) -> Vec<String> {
         read(json).expect_err("it has problems").problems().to_vec()
     }
 

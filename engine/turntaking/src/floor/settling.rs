@@ -254,6 +254,7 @@ impl Floor {
         }
         self.hint(RecognizerHint::TurnEnded);
         self.greeting_due = false;
+        self.idle.on_words(&self.settings.idle);
         self.toolbox.restart();
         self.answer(now, draft);
     }
