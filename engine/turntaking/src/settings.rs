@@ -82,7 +82,8 @@ impl Default for StopSpeakingPlan {
 /// Keys of the caller's keypad taken as words (Vapi's `keypadInputPlan`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeypadPlan {
-    /// An entry ends when no key was pressed for this long. Vapi: 2 s.
+    /// An entry ends when no key was pressed for this long. Vapi: 2 s. Zero: only a delimiter ends
+    /// it, and where there is none, each key is an entry.
     pub timeout: Duration,
     /// Each of these keys ends an entry and is no part of it. Vapi: none; customers send `#`.
     pub delimiters: String,

@@ -47,7 +47,7 @@ impl Floor {
             self.settle(now, since);
             return;
         }
-        if now < self.backoff_until {
+        if now < self.backoff_until || self.keypad.deadline().is_some() {
             return;
         }
         let reply = if self.greeting_due {
@@ -68,10 +68,12 @@ impl Floor {
 
     /// The assistant has something to say of its own accord.
     pub(super) fn has_something_to_say(&self) -> bool {
-        self.greeting_due
+        let due = self.greeting_due
             || !self.orders.is_empty()
             || self.toolbox.has_news()
-            || self.idle.is_due()
+            || self.idle.is_due();
+        // Who presses keys is not spoken to.
+        due && self.keypad.deadline().is_none()
     }
 
     pub(super) fn greet(&mut self, now: Instant) -> Reply {

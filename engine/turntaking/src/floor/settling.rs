@@ -136,6 +136,10 @@ impl Floor {
     }
 
     pub(super) fn settling_deadlines(&self, settling: &Settling, soonest: &mut Soonest) {
+        if self.keypad.deadline().is_some() {
+            // The keys that are being pressed belong to the turn.
+            return;
+        }
         let (end, reason) = settling.end;
         // What was heard must be in history before what answers it.
         let after_cut = |at: Instant| self.cut.as_ref().map_or(at, |cut| at.max(cut.overdue_at()));

@@ -599,7 +599,8 @@ fn settings(choice: u8) -> Settings {
         ];
     }
     if choice & 64 != 0 {
-        settings.keypad = Some(KeypadPlan::default());
+        let timeout = Duration::from_secs(if choice & 16 == 0 { 2 } else { 0 });
+        settings.keypad = Some(KeypadPlan { timeout, ..KeypadPlan::default() });
         settings.stop_speaking.backoff = Duration::from_millis(700);
     }
     settings
