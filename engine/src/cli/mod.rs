@@ -171,11 +171,9 @@ impl Cli {
                 set("data_dir", args.data_dir.clone());
             }
             Command::Replay(args) => set("data_dir", args.data_dir.clone()),
-            Command::Call(_)
-            | Command::Config
-            | Command::Demo(_)
-            | Command::Doctor(_)
-            | Command::Models(_) => {}
+            // What it prints is the conversation.
+            Command::Demo(_) => drop(sources.defaults.insert("log.filter", "warn".to_owned())),
+            Command::Call(_) | Command::Config | Command::Doctor(_) | Command::Models(_) => {}
         }
         sources
     }
