@@ -28,6 +28,11 @@ fn main() -> ExitCode {
             return ExitCode::from(config::EXIT_CODE);
         }
     };
+    if let Command::Eval(args) = &cli.command {
+        // Hundreds of calls at `info` would bury what matters.
+        telemetry::start_quietly(&config.log);
+        return cli::eval::run(args, &config);
+    }
     telemetry::start(&config.log);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = config.runtime.worker_threads {
@@ -52,7 +57,7 @@ async fn run(command: Command, config: &Config) -> ExitCode {
             let library = Library::new(&config.models_dir);
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)
         }
-        // Answered before the configuration is needed.
-        Command::Config | Command::Doctor(_) => ExitCode::SUCCESS,
+        // Answered before there is a runtime.
+        Command::Config | Command::Doctor(_) | Command::Eval(_) => ExitCode::SUCCESS,
     }
 }

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod models;
 pub mod replay;
 pub mod serve;
@@ -53,6 +54,9 @@ pub enum Command {
 
     /// Say what is missing for calls to work, and how to mend it
     Doctor(DoctorArgs),
+
+    /// Run recordings through the pipeline on virtual time, and measure its turn-taking
+    Eval(EvalArgs),
 
     /// Run a call's journal through the turn-taking again, and compare every decision
     Replay(ReplayArgs),
@@ -143,6 +147,39 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// `causerie eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A folder of recordings with an eval.tsv: file, lang, kind, prompt, transcript, start_ms,
+    /// end_ms
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+
+    /// Play dictated utterances slowed, too: pauses of 0.7 to 1.8 s between groups of words
+    #[arg(long)]
+    pub slow: bool,
+
+    /// Play transcripts in, even where a recogniser is installed
+    #[arg(long)]
+    pub oracle: bool,
+
+    /// An assistant whose startSpeakingPlan and stopSpeakingPlan to use [default: ours]
+    #[arg(long, value_name = "FILE.json")]
+    pub plan: Option<PathBuf>,
+
+    /// Write the whole report
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Keep the models' answers here, so that a further run with other settings takes seconds
+    #[arg(long, value_name = "FILE")]
+    pub memo: Option<PathBuf>,
+
+    /// Only files whose path holds this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+}
+
 /// `causerie replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -175,6 +212,7 @@ impl Cli {
             | Command::Config
             | Command::Demo(_)
             | Command::Doctor(_)
+            | Command::Eval(_)
             | Command::Models(_) => {}
         }
         sources
