@@ -63,16 +63,33 @@ impl Decoder {
     ///
     /// Where the rate or the model does not allow it.
     pub fn answer(&mut self, request: &DecodeRequest<'_>) -> Result<Decoded, String> {
+        self.watched(request, &mut || {})
+    }
+
+    /// The same; tells when the encoder is done, when the guess was checked, and after each step.
+    ///
+    /// # Errors
+    ///
+    /// Where the rate or the model does not allow it.
+    pub fn watched(
+        &mut self,
+        request: &DecodeRequest<'_>,
+        done: &mut dyn FnMut(),
+    ) -> Result<Decoded, String> {
         let mut decoded = Decoded { tokens: request.guess.to_vec(), ..Decoded::default() };
         let mut asked = 0_usize;
         let mut proceed = || {
+            // It asks before the encoder, before the guess is checked, and before each step.
+            if asked > 0 {
+                done();
+            }
             asked += 1;
             true
         };
         let DecodeRequest { rate, samples, paused, .. } = *request;
         self.decode(rate, samples, paused, &mut decoded.tokens, &mut proceed)?;
-        // It asks before the encoder, before the guess is checked, and before each step.
         decoded.steps = asked.saturating_sub(2);
+        done();
         self.model.write_text(&decoded.tokens, &mut decoded.text);
         Ok(decoded)
     }

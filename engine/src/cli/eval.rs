@@ -24,16 +24,24 @@ pub fn run(args: &EvalArgs, config: &Config) -> ExitCode {
 }
 
 fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
+    if args.measure_costs {
+        let costs = eval::measure(config).map_err(|error| error.to_string())?;
+        let json = serde_json::to_string_pretty(&costs).map_err(|error| error.to_string())?;
+        println!("{json}");
+        return Ok(());
+    }
+    let folder = args.folder.clone().ok_or("no folder is given")?;
     let settings = match &args.plan {
         Some(path) => plan(path, config)?,
         None => plan_of("{}", config).map_err(|error| error.to_string())?,
     };
     let options = Options {
-        folder: args.folder.clone(),
+        folder,
         settings,
         slow: args.slow,
+        patiences: if args.curve { eval::PATIENCES.to_vec() } else { Vec::new() },
         oracle: args.oracle,
-        costs: Costs::default(),
+        costs: args.costs.as_deref().map_or_else(|| Ok(Costs::default()), costs)?,
         memo: args.memo.clone(),
         only: args.only.clone(),
     };
@@ -61,6 +69,13 @@ fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
 fn write_json(report: &Report, path: &Path) -> Result<(), String> {
     let json = serde_json::to_string_pretty(report).map_err(|error| error.to_string())?;
     fs::write(path, json + "\n").map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn costs(path: &Path) -> Result<Costs, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_str(&text).map_err(|error| {
+        format!("{}: {error}; write it with `causerie eval --measure-costs`", path.display())
+    })
 }
 
 /// The settings of the assistant in the file at `path`.

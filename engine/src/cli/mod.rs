@@ -152,12 +152,16 @@ pub struct DoctorArgs {
 pub struct EvalArgs {
     /// A folder of recordings with an eval.tsv: file, lang, kind, prompt, transcript, start_ms,
     /// end_ms
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "measure_costs")]
+    pub folder: Option<PathBuf>,
 
     /// Play dictated utterances slowed, too: pauses of 0.7 to 1.8 s between groups of words
     #[arg(long)]
     pub slow: bool,
+
+    /// Play the set again with more and with less patience, for the curve of cut-offs against delay
+    #[arg(long)]
+    pub curve: bool,
 
     /// Play transcripts in, even where a recogniser is installed
     #[arg(long)]
@@ -174,6 +178,14 @@ pub struct EvalArgs {
     /// Keep the models' answers here, so that a further run with other settings takes seconds
     #[arg(long, value_name = "FILE")]
     pub memo: Option<PathBuf>,
+
+    /// What inference costs, as --measure-costs prints it [default: figures of a 2-core machine]
+    #[arg(long, value_name = "FILE.json")]
+    pub costs: Option<PathBuf>,
+
+    /// Measure what inference costs on this machine, print it as JSON, and do nothing else
+    #[arg(long)]
+    pub measure_costs: bool,
 
     /// Only files whose path holds this
     #[arg(long, value_name = "TEXT")]

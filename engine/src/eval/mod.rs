@@ -25,15 +25,18 @@ mod baseline;
 mod call;
 mod chance;
 mod costs;
+mod curve;
 mod decision;
 mod line;
 mod machine;
+mod measure;
 mod memo;
 pub mod oracle;
 mod report;
 mod score;
 mod set;
 mod slow;
+mod sound;
 mod table;
 mod utterance;
 
@@ -48,8 +51,10 @@ use turntaking::settings::Settings;
 pub use baseline::Pause;
 pub use call::CallError;
 pub use costs::Costs;
+pub use curve::{Curve, PATIENCES, Point};
 pub use decision::{Decisions, Moment, Speech};
 pub use machine::MachineError;
+pub use measure::{MeasureError, measure};
 pub use report::{Figures, Part, Report};
 pub use score::{Rate, Times};
 pub use set::{Entry, LIST, SetError, Skipped};
@@ -58,6 +63,7 @@ pub use utterance::{Outcome, Variant};
 
 use crate::assemble::{SILERO, SMART_TURN};
 use crate::config::Config;
+use curve::Pass;
 use machine::{MOONSHINE, Machine};
 use memo::Memo;
 use utterance::Prepared;
@@ -71,6 +77,9 @@ pub struct Options {
     pub settings: Settings,
     /// Dictated utterances are played slowed, too.
     pub slow: bool,
+    /// Patiences at which the set is played again for the curve, in percent (see
+    /// [`StartSpeakingPlan::patience`](turntaking::settings::StartSpeakingPlan::patience)).
+    pub patiences: Vec<u32>,
     /// The oracle transcribes everything.
     pub oracle: bool,
     /// What inference costs.
@@ -145,23 +154,52 @@ pub fn run(
         }
     }
     let memo = open_memo(options, config)?;
-    let outcomes = on_virtual_time(async {
+    let (outcomes, others) = on_virtual_time(async {
         let machine = Machine::start(config, &options.costs, &memo)?;
-        let mut outcomes = Vec::with_capacity(prepared.len());
-        for (at, utterance) in prepared.iter().enumerate() {
-            let file = &utterance.entry.file;
-            say(&format!("{}/{} {file}", at + 1, prepared.len()));
-            let outcome = utterance.play(&machine, &options.settings, options.oracle).await;
-            outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
+        let stage = Stage { machine, prepared, oracle: options.oracle };
+        let outcomes = stage.play(&options.settings, say).await?;
+        let mut others = Vec::with_capacity(options.patiences.len());
+        for &patience in &options.patiences {
+            let mut settings = options.settings.clone();
+            settings.start_speaking.patience = patience;
+            let mut say = |line: &str| say(&format!("patience {patience} %: {line}"));
+            others.push(Pass { patience, outcomes: stage.play(&settings, &mut say).await? });
         }
-        Ok::<_, EvalError>(outcomes)
+        Ok::<_, EvalError>((outcomes, others))
     })
     .map_err(EvalError::Runtime)??;
     if let Some(path) = &options.memo {
         let failed = |source| EvalError::Memo { path: path.clone(), source };
         memo.borrow().save(path).map_err(failed)?;
     }
-    Ok(Report::new(options.settings.clone(), options.costs.clone(), skipped, outcomes))
+    let look_ms = i64::try_from(options.costs.turn_look_us / 1_000).unwrap_or(i64::MAX);
+    let curves = curve::curves(&outcomes, &others, look_ms);
+    Ok(Report::new(options, skipped, outcomes, curves))
+}
+
+/// A set, ready to be played.
+struct Stage {
+    machine: Machine,
+    prepared: Vec<Prepared>,
+    oracle: bool,
+}
+
+impl Stage {
+    /// Plays all of it, one utterance after the other.
+    async fn play(
+        &self,
+        settings: &Settings,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Outcome>, EvalError> {
+        let mut outcomes = Vec::with_capacity(self.prepared.len());
+        for (at, utterance) in self.prepared.iter().enumerate() {
+            let file = &utterance.entry.file;
+            say(&format!("{}/{} {file}", at + 1, self.prepared.len()));
+            let outcome = utterance.play(&self.machine, settings, self.oracle).await;
+            outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
+        }
+        Ok(outcomes)
+    }
 }
 
 /// Runs `work` to its end on a runtime whose clock stands still but for what is waited for.

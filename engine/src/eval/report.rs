@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Options;
 use super::costs::Costs;
+use super::curve::{self, Curve};
 use super::score::{Rate, Times};
 use super::set::Skipped;
 use super::utterance::{Outcome, Variant};
@@ -105,6 +107,8 @@ pub struct Report {
     pub natural: Part,
     /// The dictated utterances, slowed.
     pub slow: Option<Part>,
+    /// Cut-offs against delay, of ours and of others.
+    pub curves: Vec<Curve>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// Each utterance.
@@ -113,10 +117,10 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(
-        settings: turntaking::settings::Settings,
-        costs: Costs,
+        options: &Options,
         skipped: Vec<Skipped>,
         utterances: Vec<Outcome>,
+        curves: Vec<Curve>,
     ) -> Self {
         let part = |variant| -> Vec<&Outcome> {
             utterances.iter().filter(|outcome| outcome.variant == variant).collect()
@@ -129,14 +133,15 @@ impl Report {
         }
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            settings,
-            costs,
+            settings: options.settings.clone(),
+            costs: options.costs.clone(),
             notes: notes(&utterances),
             recognisers,
             summary: natural.all.clone(),
             sets: natural.sets.clone(),
             slow: (!slow.is_empty()).then(|| Part::of(&slow)),
             natural,
+            curves,
             skipped,
             utterances,
         }
@@ -154,6 +159,7 @@ fn notes(utterances: &[Outcome]) -> Vec<String> {
         "Inference ran inline on virtual time; each result came after its one-thread cost, queued \
          as in production, on a clock of whole milliseconds."
             .to_owned(),
+        curve::note(),
     ];
     let mut told: Vec<&str> = utterances
         .iter()

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use codecs::wav::Wav;
+use codecs::SampleRate;
 use serde::Serialize;
+
+use super::sound;
 
 /// The list of a set, in its folder.
 pub const LIST: &str = "eval.tsv";
@@ -72,15 +74,13 @@ impl Entry {
         self.kind != "plain"
     }
 
-    /// Reads the recording, all channels in one.
+    /// Reads the recording, WAV or FLAC.
     ///
     /// # Errors
     ///
     /// Why it cannot be read.
-    pub fn read(&self, folder: &Path) -> Result<(codecs::SampleRate, Vec<i16>), String> {
-        let file = fs::File::open(folder.join(&self.file)).map_err(|error| error.to_string())?;
-        let wav = Wav::read(std::io::BufReader::new(file)).map_err(|error| error.to_string())?;
-        Ok((wav.rate, wav.into_mono()))
+    pub fn read(&self, folder: &Path) -> Result<(SampleRate, Vec<i16>), String> {
+        sound::read(&folder.join(&self.file))
     }
 }
 
