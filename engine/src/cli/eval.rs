@@ -63,6 +63,10 @@ fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
     if let Some(path) = &args.json {
         write_json(&report, path)?;
     }
+    if let Some(path) = &args.html {
+        let page = eval::html_page(&report).map_err(|error| error.to_string())?;
+        fs::write(path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     Ok(())
 }
 

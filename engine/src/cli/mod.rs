@@ -175,6 +175,10 @@ pub struct EvalArgs {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Write a page with plots and every utterance
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// Keep the models' answers here, so that a further run with other settings takes seconds
     #[arg(long, value_name = "FILE")]
     pub memo: Option<PathBuf>,

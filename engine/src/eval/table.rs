@@ -7,6 +7,9 @@ use super::curve::{Curve, Point};
 use super::report::{Figures, Part, Report};
 use super::score::{Rate, Times};
 
+/// Most recordings named that were left out for the same reason.
+const MOST_NAMED: usize = 20;
+
 /// Writes the report's figures.
 ///
 /// # Errors
@@ -37,7 +40,12 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
             reasons.entry(&skipped.reason).or_default().push(&skipped.file);
         }
         for (reason, files) in reasons {
-            writeln!(out, "  {reason}: {}", files.join(", "))?;
+            let (named, more) = files.split_at(files.len().min(MOST_NAMED));
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more (all are in --json and --html)"),
+            };
+            writeln!(out, "  {reason}: {}{more}", named.join(", "))?;
         }
     }
     Ok(())

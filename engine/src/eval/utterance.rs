@@ -133,6 +133,9 @@ impl Prepared {
         let mut inserted = Vec::new();
         if variant == Variant::Slow {
             let words = entry.transcript.split_whitespace().count();
+            if words < 2 {
+                return Err("a single word has no groups".to_owned());
+            }
             let span = (entry.start_ms, end_ms);
             let slowed = slow::slow(&recording, span, words, &noise, &entry.file)
                 .ok_or("there is no gap between groups of words to put a pause in")?;
