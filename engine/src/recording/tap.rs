@@ -72,6 +72,21 @@ impl Drop for TapReader {
     }
 }
 
+/// The other end of [`CallTap::journal_only`]. To be read at least each second.
+#[derive(Debug)]
+pub struct JournalEnd {
+    lines: Consumer<u8>,
+}
+
+impl JournalEnd {
+    /// Appends what was written since the last time.
+    pub fn read_into(&mut self, bytes: &mut Vec<u8>) {
+        if let Ok(chunk) = self.lines.read_chunk(self.lines.slots()) {
+            bytes.extend(chunk);
+        }
+    }
+}
+
 /// Takes a call's audio and journal from its session. Belongs to the session's task; none of its
 /// methods locks, allocates, blocks or makes a system call. What the writer has no room for is
 /// dropped, newest first, and counted in the [`Report`].
@@ -101,6 +116,13 @@ impl CallTap {
         let shared = Arc::new(Shared::default());
         shared.complete(Report::default());
         Self { audio: None, journal: None, shared }
+    }
+
+    /// A tap of the journal alone, for a call that is played by hand, and the other end of it.
+    pub fn journal_only() -> (Self, JournalEnd) {
+        let rate = codecs::SampleRate::HZ_8000;
+        let (tap, reader) = Self::new(Options { audio: false, journal: true, rate });
+        (tap, JournalEnd { lines: reader.lines })
     }
 
     /// A tap and the writer's end of it.
