@@ -8,6 +8,7 @@ mod carrier;
 mod conversation;
 mod events;
 mod failures;
+mod greeting;
 mod invariants;
 mod keypad;
 mod operator;

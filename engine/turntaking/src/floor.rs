@@ -40,6 +40,8 @@ const MOST_FIRINGS: usize = 32;
 pub struct Floor {
     settings: Settings,
     phrases: Phrases,
+    /// The same while the assistant greets.
+    greeting_phrases: Phrases,
     seed: u64,
     started: Instant,
     now: Instant,
@@ -75,9 +77,14 @@ impl Floor {
     /// bit; none is at present.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
         let plan = &settings.stop_speaking;
-        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
+        let phrases = Phrases::new(
+            &plan.acknowledgement_phrases,
+            &plan.interruption_phrases,
+            &settings.languages,
+        );
         Self {
             settings,
+            greeting_phrases: phrases.over_a_greeting(),
             phrases,
             seed,
             started: now,
@@ -280,10 +287,22 @@ impl Floor {
             self.caller.voicing().is_some() || self.caller.spoke_until() > reply.times.first_played;
         interruption::words_interrupt(
             &self.settings.stop_speaking,
-            &self.phrases,
+            self.phrases_over(reply),
             self.caller.text(),
             spoken,
         )
+    }
+
+    /// What the caller's words are compared with while this reply is heard.
+    const fn phrases_over(&self, reply: &Reply) -> &Phrases {
+        match &reply.cause {
+            Cause::Greeting => &self.greeting_phrases,
+            Cause::Turn { .. }
+            | Cause::ClosedTurn
+            | Cause::Results
+            | Cause::Order(_)
+            | Cause::Farewell => &self.phrases,
+        }
     }
 
     fn new_turn(&mut self) -> TurnId {

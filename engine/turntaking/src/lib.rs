@@ -115,6 +115,7 @@ pub mod history;
 pub mod input;
 pub mod interruption;
 pub mod journal;
+pub mod language;
 mod ledger;
 pub mod output;
 pub mod phrases;

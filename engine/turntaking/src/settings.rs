@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::language::Language;
 use crate::phrases;
 
 /// Who speaks first.
@@ -48,9 +49,10 @@ pub struct StopSpeakingPlan {
     pub voice: Duration,
     /// Silence after an interruption before the assistant may speak again. Vapi: 1 s.
     pub backoff: Duration,
-    /// Never interrupt (compared without case and punctuation).
+    /// Never interrupt (compared without case and punctuation). Ours: those of the
+    /// [`Settings::languages`].
     pub acknowledgement_phrases: Vec<String>,
-    /// Always interrupt.
+    /// Always interrupt. Ours: the same.
     pub interruption_phrases: Vec<String>,
 }
 
@@ -79,8 +81,8 @@ impl Default for StopSpeakingPlan {
             // The end of the caller's turn already is a silence; a second on top of it is the
             // most audible difference between a machine and a person.
             backoff: Duration::ZERO,
-            acknowledgement_phrases: phrases::default_acknowledgements(),
-            interruption_phrases: phrases::default_interruptions(),
+            acknowledgement_phrases: phrases::acknowledgements(&default_languages()),
+            interruption_phrases: phrases::interruptions(&default_languages()),
         }
     }
 }
@@ -103,6 +105,9 @@ impl Default for KeypadPlan {
 /// Everything the Floor decides by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// What callers speak: whose fillers are no words, and whose greetings ask for no answer.
+    #[serde(default = "default_languages")]
+    pub languages: Vec<Language>,
     /// The greeting; empty: none.
     pub first_message: String,
     /// Who speaks first.
@@ -133,6 +138,7 @@ impl Default for Settings {
     /// speculation, and no silence that serves nobody (`wait`, `backoff`).
     fn default() -> Self {
         Self {
+            languages: default_languages(),
             first_message: String::new(),
             first_message_mode: FirstMessageMode::default(),
             first_message_interruptions: false,
@@ -148,7 +154,19 @@ impl Default for Settings {
     }
 }
 
+/// Callers mix them.
+fn default_languages() -> Vec<Language> {
+    vec![Language::English, Language::French]
+}
+
 impl Settings {
+    /// Callers speak these languages, and acknowledge and interrupt as one does in them.
+    pub fn speak(&mut self, languages: Vec<Language>) {
+        self.stop_speaking.acknowledgement_phrases = phrases::acknowledgements(&languages);
+        self.stop_speaking.interruption_phrases = phrases::interruptions(&languages);
+        self.languages = languages;
+    }
+
     /// Vapi's own defaults (`defaults = "vapi"` in the configuration).
     pub fn vapi() -> Self {
         let ours = Self::default();

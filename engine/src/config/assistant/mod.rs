@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use turntaking::language::Language;
 use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
@@ -124,11 +125,11 @@ impl Assistant {
 
     fn complete(wire: wire::Assistant, config: &Config, check: &mut Validation) -> Self {
         check.length("name", wire.name.as_deref(), 0..=40);
-        let settings = settings(&wire, config, check);
+        let language = language(&wire);
+        let settings = settings(&wire, &language, config, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
-        let language = transcriber.language.clone().or_else(|| voice.language.clone());
         let chunks = voice.chunk_plan.clone().unwrap_or_default();
         let min_characters =
             check.whole("voice.chunkPlan.minCharacters", chunks.min_characters, 1..=80);
@@ -144,7 +145,7 @@ impl Assistant {
         Self {
             name: wire.name.unwrap_or_default(),
             settings,
-            language: language.unwrap_or_else(|| "en".to_owned()),
+            language,
             transcriber: transcriber_of(&transcriber, config, check),
             voice: voice_of(&voice, config, check),
             model: model_of(model, config, check),
@@ -167,11 +168,27 @@ impl Assistant {
     }
 }
 
+/// The BCP 47 tag of the language both speak.
+fn language(wire: &wire::Assistant) -> String {
+    let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
+    let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
+    heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
 /// How turns are taken.
-fn settings(wire: &wire::Assistant, config: &Config, check: &mut Validation) -> Settings {
+fn settings(
+    wire: &wire::Assistant,
+    language: &str,
+    config: &Config,
+    check: &mut Validation,
+) -> Settings {
     let mut settings = match config.defaults {
-        Defaults::Causerie => Settings::default(),
-        Defaults::Vapi => Settings::vapi(),
+        Defaults::Causerie => {
+            let mut ours = Settings::default();
+            ours.speak(Language::spoken_to(language));
+            ours
+        }
+        Defaults::Vapi => Settings { languages: Language::spoken_to(language), ..Settings::vapi() },
     };
     if let Some(message) = &wire.first_message {
         settings.first_message.clone_from(message);
@@ -328,6 +345,19 @@ mod tests {
         assert_eq!(assistant.model.name, "gpt-4o");
         assert_eq!(assistant.tools[0].name, "endCall");
         assert!(!assistant.record);
+    }
+
+    #[test]
+    fn phrases_are_those_of_the_language_unless_they_are_sent() {
+        let phrases = |json: &Value| read(json).expect("it is sound").settings.stop_speaking;
+        let german = phrases(&json!({"transcriber": {"language": "de-DE"}}));
+        assert!(german.interruption_phrases.iter().any(|phrase| phrase == "moment mal"));
+        assert!(german.interruption_phrases.iter().any(|phrase| phrase == "wait"));
+        assert!(!german.interruption_phrases.iter().any(|phrase| phrase == "attendez"));
+        let sent = phrases(&json!({"voice": {"language": "de-DE"},
+            "stopSpeakingPlan": {"acknowledgementPhrases": ["jawoll"]}}));
+        assert_eq!(sent.acknowledgement_phrases, ["jawoll"]);
+        assert_eq!(sent.interruption_phrases, german.interruption_phrases);
     }
 
     #[test]

@@ -65,6 +65,7 @@ impl Floor {
         let failed = reply.failed;
         let end_call = reply.end_call && failed.is_none();
         let ordered = matches!(&reply.cause, Cause::Order(order) if order.end_call_after);
+        let asks_nothing = self.is_backchannel(now, &reply);
         self.enter_heard(reply);
         if let Some(stage) = failed
             && self.failures > 1
@@ -77,20 +78,19 @@ impl Floor {
         } else if said_end {
             self.close(now, EndReason::AssistantSaidEndCallPhrase, false);
         } else {
-            self.pass_over_backchannel(now);
+            if asks_nothing {
+                self.drop_words();
+            }
             self.take_floor(now);
         }
     }
 
-    /// An acknowledgement said well before the reply ended asks for no answer.
-    fn pass_over_backchannel(&mut self, now: Instant) {
+    /// An acknowledgement said well before `reply` ended asks for no answer, nor does a greeting
+    /// while the assistant greets.
+    fn is_backchannel(&self, now: Instant, reply: &Reply) -> bool {
         let before = self.caller.spoke_until().is_some_and(|until| until + ANSWER_WITHIN <= now);
-        if self.caller.voicing().is_none()
-            && before
-            && self.phrases.meaning(self.caller.text()) == Meaning::Acknowledgement
-        {
-            self.drop_words();
-        }
+        let meaning = self.phrases_over(reply).meaning(self.caller.text());
+        self.caller.voicing().is_none() && before && meaning == Meaning::Acknowledgement
     }
 
     /// What was heard of a reply enters history, and the tools it ran.
