@@ -107,7 +107,8 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
     let (_orders, commands) = mpsc::channel(1);
     let (events, _nobody) = mpsc::channel(1);
     let clock = CallClock::start();
-    let session = Session::open(config, clock, Box::new(leg), tap, commands, events)?;
+    let session = Session::open(config, clock, Box::new(leg), tap, commands, events)
+        .map_err(|unserved| unserved.error)?;
     let mut session = std::pin::pin!(session.run());
     let mut bytes = Vec::new();
     loop {

@@ -75,13 +75,13 @@ impl Drop for TapReader {
 /// The other end of [`CallTap::journal_only`]. To be read at least each second.
 #[derive(Debug)]
 pub struct JournalEnd {
-    lines: Consumer<u8>,
+    reader: TapReader,
 }
 
 impl JournalEnd {
     /// Appends what was written since the last time.
     pub fn read_into(&mut self, bytes: &mut Vec<u8>) {
-        if let Ok(chunk) = self.lines.read_chunk(self.lines.slots()) {
+        if let Ok(chunk) = self.reader.lines.read_chunk(self.reader.lines.slots()) {
             bytes.extend(chunk);
         }
     }
@@ -122,7 +122,7 @@ impl CallTap {
     pub fn journal_only() -> (Self, JournalEnd) {
         let rate = codecs::SampleRate::HZ_8000;
         let (tap, reader) = Self::new(Options { audio: false, journal: true, rate });
-        (tap, JournalEnd { lines: reader.lines })
+        (tap, JournalEnd { reader })
     }
 
     /// A tap and the writer's end of it.
