@@ -29,6 +29,10 @@ pub struct StartSpeakingPlan {
     pub wait: Duration,
     /// Smart endpointing: silence, turn model, transcript shape. `None`: off.
     pub smart_endpointing: bool,
+    /// Smart endpointing's silences in percent of what it would take. 100 is the setting it is
+    /// made for; others are for measuring how cut-offs are traded for delay.
+    #[serde(default = "as_made")]
+    pub patience: u32,
     /// Silence that ends a turn whose transcript ends in punctuation. Vapi: 0.1 s.
     pub on_punctuation: Duration,
     /// Silence that ends a turn whose transcript does not. Vapi: 1.5 s.
@@ -53,11 +57,16 @@ pub struct StopSpeakingPlan {
     pub interruption_phrases: Vec<String>,
 }
 
+const fn as_made() -> u32 {
+    100
+}
+
 impl Default for StartSpeakingPlan {
     fn default() -> Self {
         Self {
             wait: Duration::ZERO,
             smart_endpointing: true,
+            patience: as_made(),
             on_punctuation: Duration::from_millis(100),
             on_no_punctuation: Duration::from_millis(1_500),
             on_number: Duration::from_millis(500),

@@ -103,7 +103,7 @@ impl Floor {
     fn silence_wanted(&self, settling: &Settling, shape: Shape) -> Duration {
         let plan = &self.settings.start_speaking;
         if plan.smart_endpointing {
-            return endpointing::smart(shape, settling.score);
+            return endpointing::smart(shape, settling.score) * plan.patience / 100;
         }
         if settling.ended == Some(RecognizerEnd::Certain) {
             return Duration::ZERO;
