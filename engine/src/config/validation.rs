@@ -37,8 +37,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "serverUrlSecret",
             "transportConfigurations",
             "videoRecordingEnabled",
-            "voicemailDetection",
-            "voicemailMessage",
         ],
     ),
     ("hooks", &["filters"]),

@@ -35,6 +35,10 @@ const ROUNDS_PER_WAKE: usize = 8;
 /// How long a carrier may take to close its leg once we hung up.
 pub(super) const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 
+/// How long behind the time in which a machine is listened for its beep may still come: a message
+/// that was begun too early is said again.
+const BEEPS_AFTER: Duration = Duration::from_secs(60);
+
 /// An order from outside the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,11 +119,14 @@ impl Session {
     ) -> Result<Self, Box<Unserved>> {
         let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
         let rate = transport.rate();
-        let ingress = match Ingress::open(&providers, &persona.language, rate) {
+        let mut ingress = match Ingress::open(&providers, &persona.language, rate) {
             Ok(ingress) => ingress,
             Err(error) => return Err(Box::new(Unserved { error, leg: transport })),
         };
         let now = clock.now();
+        if let Some(plan) = &settings.voicemail {
+            ingress.listen_for_beeps(rate, now + plan.until.max(plan.beep_wait) + BEEPS_AFTER);
+        }
         let header = journal::header_line(env!("CARGO_PKG_VERSION"), &settings, seed, now);
         tap.journal(header.trim_end());
         let mut session = Self {

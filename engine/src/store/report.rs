@@ -173,7 +173,8 @@ impl Draft {
             Event::UserTranscript { .. }
             | Event::SpeechUpdate { .. }
             | Event::UserInterrupted { .. }
-            | Event::FalseInterruption { .. } => {}
+            | Event::FalseInterruption { .. }
+            | Event::VoicemailDetected => {}
         }
     }
 
@@ -250,6 +251,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::CustomerEndedCall => "customer-ended-call",
         EndReason::ExceededMaxDuration => "exceeded-max-duration",
         EndReason::SilenceTimedOut => "silence-timed-out",
+        EndReason::Voicemail => "voicemail",
         EndReason::ManuallyCanceled => "manually-canceled",
         EndReason::WorkerShutdown => "worker-shutdown",
         EndReason::NoCapacity => "call.in-progress.error-vapifault-worker-not-available",

@@ -21,3 +21,4 @@ mod speculation;
 mod spoken;
 mod stage;
 mod tools;
+mod voicemail;

@@ -135,6 +135,13 @@ impl Stage {
         self
     }
 
+    /// The caller plays these samples, in which the recogniser hears `utterance`.
+    pub(crate) fn plays(mut self, when: When, samples: Vec<i16>, utterance: Utterance) -> Self {
+        self.cues.push(Cue { when, action: Action::Say(samples) });
+        self.heard.push(utterance);
+        self
+    }
+
     /// The caller does something else.
     pub(crate) fn does(mut self, when: When, action: Action) -> Self {
         self.cues.push(Cue { when, action });

@@ -12,6 +12,7 @@ mod keypad;
 mod replying;
 mod settling;
 mod tools;
+mod voicemail;
 mod yielding;
 
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ use crate::state::State;
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 use crate::toolbox::Toolbox;
+use crate::voicemail::Evidence;
 
 use self::cut::Cut;
 use self::keypad::Keypad;
@@ -52,6 +54,8 @@ pub struct Floor {
     caller: Caller,
     keypad: Keypad,
     idle: Idle,
+    /// Of a machine, where that is listened for.
+    evidence: Evidence,
     toolbox: Toolbox,
     history: History,
     counters: Counters,
@@ -87,6 +91,7 @@ impl Floor {
         );
         Self {
             idle: Idle::new(&settings.idle),
+            evidence: settings.voicemail.as_ref().map(|_| Evidence::new()).unwrap_or_default(),
             settings,
             greeting_phrases: phrases.over_a_greeting(),
             phrases,
@@ -190,6 +195,7 @@ impl Floor {
             if let Some(at) = self.keypad.deadline() {
                 soonest.at(at, Reason::Keypad);
             }
+            self.voicemail_deadline(&mut soonest);
         }
         soonest.get()
     }
@@ -200,6 +206,7 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);
             }
@@ -257,6 +264,10 @@ impl Floor {
             Reason::ReplyStalled => self.on_reply_stalled(now),
             Reason::SilenceTimeout => self.on_silence_timeout(now),
             Reason::MaxDuration => self.on_max_duration(now),
+            Reason::Voicemail => {
+                self.suspect_voicemail(now);
+            }
+            Reason::Beep => self.speak_to_machine(now),
             Reason::ClosingLimit => self.on_closing_limit(now),
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::idle::IdleRule;
 use crate::language::Language;
 use crate::phrases;
+use crate::voicemail::VoicemailPlan;
 
 /// Who speaks first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,9 @@ pub struct Settings {
     /// Said before `silence_timeout` ends the call; empty: `end_call_message` is.
     #[serde(default)]
     pub silence_timeout_message: String,
+    /// Whether a machine answers is listened for; `None`: it is not.
+    #[serde(default)]
+    pub voicemail: Option<VoicemailPlan>,
     /// Keypad input; `None`: keys are ignored, and counted.
     #[serde(default)]
     pub keypad: Option<KeypadPlan>,
@@ -159,6 +163,7 @@ impl Default for Settings {
             end_call_message: String::new(),
             idle: Vec::new(),
             silence_timeout_message: String::new(),
+            voicemail: None,
             keypad: None,
         }
     }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Hook, MessagePlan, Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
+use crate::{
+    Hook, MessagePlan, Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
+    VoicemailDetection,
+};
 
 /// Who answers a call, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,12 @@ pub struct Assistant {
     /// What is done when something happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Hook>>,
+    /// Whether a machine answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_detection: Option<VoicemailDetection>,
+    /// Said to a machine, after its beep: at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_message: Option<String>,
     /// What the caller's keypad does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keypad_input_plan: Option<KeypadInputPlan>,

@@ -13,6 +13,7 @@ mod model;
 mod speaking;
 mod transcriber;
 mod voice;
+mod voicemail;
 
 pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
 pub use ended_reason::EndedReason;
@@ -24,3 +25,4 @@ pub use speaking::{
 };
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
+pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

@@ -7,6 +7,7 @@ mod prompt;
 mod providers;
 mod start_speaking;
 mod stop_speaking;
+mod voicemail;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,6 +27,7 @@ use prompt::{messages, tools};
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
 use start_speaking::start_speaking;
 use stop_speaking::stop_speaking;
+use voicemail::voicemail;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
 const MIN_CHARACTERS: u32 = 30;
@@ -228,6 +230,8 @@ fn settings(
         idle::message_plan(plan, &mut settings, check);
     }
     idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
+    let message = wire.voicemail_message.as_deref();
+    settings.voicemail = voicemail(wire.voicemail_detection.as_ref(), message, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }

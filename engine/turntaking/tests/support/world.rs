@@ -14,6 +14,7 @@ use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings};
 use turntaking::state::State;
 use turntaking::time::Instant;
 use turntaking::timers::Reason;
+use turntaking::voicemail::VoicemailPlan;
 
 use super::reference::Reference;
 
@@ -31,6 +32,7 @@ const WORDS: &[&str] = &[
     "attendez",
     "what are your hours?",
     "D'accord.",
+    "laissez un message après le bip",
     "",
 ];
 
@@ -169,6 +171,9 @@ impl World {
                 self.tell(Input::EndCall { reason: EndReason::CustomerEndedCall });
             }
             35 if how == 8 => self.tell(Input::RecognizerFailed),
+            35 if how.is_multiple_of(3) => {
+                self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) })
+            }
             35 => self.tell(Input::Timeout),
             36 => self.tell_at_an_earlier_time(how),
             _ => self.garble(how),
@@ -597,6 +602,18 @@ fn settings(choice: u8) -> Settings {
             rule(5, vec![say.clone(), ask]),
             rule(12, vec![say, IdleAction::Say(vec![" ".to_owned()]), IdleAction::EndCall]),
         ];
+    }
+    if choice % 5 == 3 {
+        settings.voicemail = Some(VoicemailPlan {
+            message: if choice & 8 == 0 {
+                "Please call us back.".to_owned()
+            } else {
+                String::new()
+            },
+            by_sound: choice & 16 == 0,
+            from: Duration::from_secs(u64::from(choice & 32) / 8),
+            ..VoicemailPlan::default()
+        });
     }
     if choice & 64 != 0 {
         let timeout = Duration::from_secs(if choice & 16 == 0 { 2 } else { 0 });
