@@ -172,7 +172,7 @@ impl World {
             }
             35 if how == 8 => self.tell(Input::RecognizerFailed),
             35 if how.is_multiple_of(3) => {
-                self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) })
+                self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) });
             }
             35 => self.tell(Input::Timeout),
             36 => self.tell_at_an_earlier_time(how),
