@@ -53,16 +53,17 @@ impl Ambience {
     pub fn office(rate: SampleRate) -> Self {
         let count = rate.samples_in(OFFICE_LENGTH + SEAM) as usize;
         let mut sum = vec![0.0; count];
-        let parts: [(fn(SampleRate, &mut [f32]), f32); 3] =
-            [(add_air, 1.0), (add_murmur, 0.7), (add_keys, 0.3)];
-        for (add, share) in parts {
-            let mut part = vec![0.0; count];
-            add(rate, &mut part);
-            let gain = share / mean(&part);
-            for (sample, part) in sum.iter_mut().zip(part) {
-                *sample += gain * part;
+        let mut add = |part: fn(SampleRate, &mut [f32]), share: f32| {
+            let mut samples = vec![0.0; count];
+            part(rate, &mut samples);
+            let gain = share / mean(&samples);
+            for (sum, sample) in sum.iter_mut().zip(samples) {
+                *sum += gain * sample;
             }
-        }
+        };
+        add(add_air, 1.0);
+        add(add_murmur, 0.7);
+        add(add_keys, 0.3);
         // That of a full-scale sine (AES17), `OFFICE_DBFS` down.
         let wanted = 32_768.0 / std::f64::consts::SQRT_2 * 10_f64.powf(OFFICE_DBFS / 20.0);
         let gain = wanted as f32 / mean(&sum);
@@ -138,15 +139,17 @@ fn add_murmur(rate: SampleRate, sum: &mut [f32]) {
         let (mut above, mut below) =
             (LowPass::new(rate, centre * 1.5), LowPass::new(rate, centre / 2.0));
         let mut syllable = LowPass::new(rate, 5.0);
-        let mut talks = 0.0;
+        let (mut talks, mut stress) = (0.0, 0.0);
         let second = rate.hz() as usize;
         for (at, sample) in sum.iter_mut().enumerate() {
             if at % (2 * second) == 0 {
                 talks = if pace.next() > 0.0 { 1.0 } else { 0.0 };
             }
-            let loudness = syllable.next(talks * (pace.next() * 30.0).abs());
+            if at % (second / 5) == 0 {
+                stress = talks * pace.next().abs();
+            }
             let formant = above.next(noise.next());
-            *sample += loudness * (formant - below.next(formant));
+            *sample += syllable.next(stress) * (formant - below.next(formant));
         }
     }
 }

@@ -88,7 +88,7 @@ impl Engine {
         config: &Config,
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
-        Self::with_assistant(config, assemble::assistant(config)?, observer).await
+        Self::with_assistant(config, assemble::assistant(config).await?, observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.

@@ -15,6 +15,7 @@ use tts::{
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
+use crate::background::{self, BackgroundError};
 use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
@@ -67,6 +68,9 @@ pub enum AssembleError {
     /// The language model's settings.
     #[error(transparent)]
     Model(#[from] OpenAiSettingsError),
+    /// The background sound.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
     /// The assistant itself.
     #[error(transparent)]
     Assistant(#[from] config::AssistantError),
@@ -80,7 +84,7 @@ pub enum AssembleError {
 /// # Errors
 ///
 /// Where something is missing or wrong, with its remedy.
-pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
+pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
     let configured = config::Assistant::configured(config)?;
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
@@ -113,6 +117,7 @@ pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             first_exempt: configured.first_phrase_exempt,
             ..ChunkPlan::default()
         },
+        background: background::load(&configured.background).await?,
     };
     // What would only be found out by the first caller is found out now.
     providers

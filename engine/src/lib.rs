@@ -7,6 +7,7 @@
 pub mod api;
 pub mod app;
 pub mod assemble;
+pub mod background;
 pub mod carrier;
 pub mod cli;
 pub mod config;

@@ -92,6 +92,7 @@ fn assistant() -> Assistant {
             max_tokens: None,
             voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
             chunk_plan: ChunkPlan::default(),
+            background: None,
         },
         providers: Providers {
             vad: Arc::new(ScriptedVad::level(-40.0)),

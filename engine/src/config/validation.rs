@@ -14,7 +14,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         &[
             "analysisPlan",
             "backgroundDenoisingEnabled",
-            "backgroundSound",
             "backgroundSpeechDenoisingPlan",
             "clientMessages",
             "compliancePlan",

@@ -87,6 +87,7 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         max_tokens: None,
         voice: VoiceConfig { voice: String::new(), language: staged.language, speed: 1.0 },
         chunk_plan: ChunkPlan::default(),
+        background: None,
     };
     let providers = Providers {
         vad: Arc::clone(&machine.vad) as Arc<_>,

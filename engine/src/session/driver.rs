@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ impl Session {
     pub fn open(
         config: SessionConfig,
         clock: CallClock,
-        transport: Box<dyn MediaTransport>,
+        mut transport: Box<dyn MediaTransport>,
         mut tap: CallTap,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<SessionEvent>,
@@ -126,6 +127,14 @@ impl Session {
         let now = clock.now();
         if let Some(plan) = &settings.voicemail {
             ingress.listen_for_beeps(rate, now + plan.until.max(plan.beep_wait) + BEEPS_AFTER);
+        }
+        if let Some(background) = &persona.background {
+            if background.rate() == rate {
+                transport.set_background(Arc::clone(background));
+                tap.set_background(Arc::clone(background));
+            } else {
+                tracing::warn!(call = %id, ?rate, "the background sound is of another rate");
+            }
         }
         let header = journal::header_line(env!("CARGO_PKG_VERSION"), &settings, seed, now);
         tap.journal(header.trim_end());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use asr::Recognizer;
+use codecs::ambience::Ambience;
 use tts::{ChunkPlan, Synthesizer, VoiceConfig};
 use vad::{TurnWorker, Vad};
 
@@ -40,4 +41,6 @@ pub struct Persona {
     pub voice: VoiceConfig,
     /// How replies are cut into phrases (Vapi's `voice.chunkPlan`).
     pub chunk_plan: ChunkPlan,
+    /// What is heard behind the voice, and where nothing is said.
+    pub background: Option<Arc<Ambience>>,
 }

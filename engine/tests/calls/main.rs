@@ -3,6 +3,7 @@
 //! whoever reads the call's report, would notice. What holds for every call is checked in
 //! [`invariants`] after each of them.
 
+mod background;
 mod barge_in;
 mod carrier;
 mod conversation;

@@ -58,6 +58,9 @@ pub struct Assistant {
     /// What is done when something happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Hook>>,
+    /// What is heard behind the voice: `off`, `office` or a URL of a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_sound: Option<String>,
     /// Whether a machine answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voicemail_detection: Option<VoicemailDetection>,

@@ -103,6 +103,7 @@ fn a_full_assistant_survives_the_round_trip() {
                 {"type": "tool", "tool": {"type": "endCall"}}
             ]
         }],
+        "backgroundSound": "off",
         "voicemailDetection": {"provider": "vapi", "backoffPlan": {"maxRetries": 2.0}},
         "voicemailMessage": "Rappelez-nous.",
         "keypadInputPlan": {"enabled": true, "timeoutSeconds": 2.0, "delimiters": ["#"]},

@@ -19,7 +19,7 @@ use turntaking::language::Language;
 use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
-use super::{Config, Defaults, Model, Transcriber, Voice};
+use super::{Background, Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
 
 use keypad::keypad;
@@ -63,6 +63,8 @@ pub struct Assistant {
     pub min_phrase_characters: u32,
     /// The first phrase of a reply goes out however short it is.
     pub first_phrase_exempt: bool,
+    /// What is heard behind the voice.
+    pub background: Background,
     /// Record the call.
     pub record: bool,
     /// The customer's own.
@@ -131,6 +133,8 @@ impl Assistant {
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
 
+        let background = background(wire.background_sound.as_deref(), config, check);
+
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
         let chunks = voice.chunk_plan.clone().unwrap_or_default();
@@ -164,6 +168,7 @@ impl Assistant {
             },
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
+            background,
             record: record.unwrap_or(config.recording.enabled),
             metadata: wire.metadata.unwrap_or_default(),
             without_effect: BTreeSet::new(),
@@ -176,6 +181,15 @@ fn language(wire: &wire::Assistant) -> String {
     let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
     let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
     heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
+/// What is heard behind the voice. Nobody who writes an assistant names files of this machine.
+fn background(sent: Option<&str>, config: &Config, check: &mut Validation) -> Background {
+    let Some(sent) = sent else { return config.background.clone() };
+    Background::from_vapi(sent).unwrap_or_else(|| {
+        check.problem("backgroundSound must be off, office or a URL address");
+        Background::Off
+    })
 }
 
 /// How turns are taken.
