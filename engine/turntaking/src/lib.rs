@@ -110,6 +110,7 @@ mod caller;
 pub mod counters;
 pub mod dictation;
 pub mod endpointing;
+pub mod expectation;
 pub mod floor;
 pub mod history;
 pub mod input;
