@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 
 use crate::caller::Caller;
 use crate::counters::Counters;
+use crate::expectation::Expectation;
 use crate::history::{Entry, History};
 use crate::idle::Idle;
 use crate::input::{Input, TurnId};
@@ -63,6 +64,8 @@ pub struct Floor {
     cut: Option<Cut>,
     next_turn: u32,
     next_pause: u32,
+    /// What the assistant has asked for.
+    expectation: Expectation,
     /// Nobody has said a word since.
     quiet_since: Instant,
     /// The assistant was interrupted and may not be heard before.
@@ -106,6 +109,7 @@ impl Floor {
             cut: None,
             next_turn: 1,
             next_pause: 1,
+            expectation: Expectation::Open,
             quiet_since: now,
             backoff_until: now,
             failures: 0,

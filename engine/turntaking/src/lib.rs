@@ -116,6 +116,7 @@ mod caller;
 pub mod counters;
 pub mod dictation;
 pub mod endpointing;
+pub mod expectation;
 pub mod floor;
 pub mod history;
 pub mod idle;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::endpointing::{Evidence, Ground};
 use crate::input::{EndReason, Offset, TurnId};
 use crate::time::Instant;
 
@@ -56,6 +57,17 @@ pub enum Event {
         text: String,
         /// They entered history.
         is_final: bool,
+    },
+    /// The caller's turn was taken to be over, and why then. The final transcript follows.
+    TurnEnded {
+        /// Silence since the end of speech, in ms.
+        silence_ms: u32,
+        /// The silence that was wanted, in ms.
+        wait_ms: u32,
+        /// What decided it.
+        ground: Ground,
+        /// What was known.
+        evidence: Evidence,
     },
     /// The caller went on before a word of the reply was heard: the last final transcript is
     /// withdrawn, and its words come again with those that follow.

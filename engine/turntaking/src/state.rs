@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::endpointing::Ground;
 use crate::input::{EndReason, Offset, Probability};
 use crate::reply::Reply;
 use crate::time::Instant;
@@ -96,6 +97,8 @@ pub struct Settling {
     pub(crate) draft: Option<Reply>,
     /// When to prepare one.
     pub(crate) draft_at: Option<Instant>,
+    /// The silence that the evidence wants, and what decided that.
+    pub(crate) wanted: (Duration, Ground),
     /// When to decide, and why then.
     pub(crate) end: (Instant, Reason),
 }

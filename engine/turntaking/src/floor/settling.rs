@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Floor;
 use crate::caller::Coverage;
-use crate::endpointing::{self, Shape};
+use crate::dictation::{self, Progress};
+use crate::endpointing::{self, Evidence, Ground, Shape};
 use crate::history::Entry;
 use crate::input::Probability;
 use crate::output::{Event, Output, RecognizerHint, TurnTimes};
@@ -15,7 +16,7 @@ use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 
 /// Silence before the turn model is asked: enough for it to hear the fall of the voice and the
-/// beginning of the pause, little enough to have its answer before [`endpointing::SURE`].
+/// beginning of the pause, little enough to have its answer before [`endpointing::LEAST`].
 const ASK_AFTER: Duration = Duration::from_millis(100);
 /// Silence before a reply is prepared for words that are settled.
 const DRAFT_AFTER: Duration = Duration::from_millis(100);
@@ -24,9 +25,12 @@ const DRAFT_GUESS_AFTER: Duration = Duration::from_millis(200);
 /// Replies prepared for one turn. The first is for the pause that is the end, the second for the
 /// caller who added something; a third guess is usually wrong again.
 const MOST_SPECULATIONS: u8 = 2;
-/// Least silence that ends a turn whose words may still change: a recogniser without settled
-/// transcripts has had the time to hear the silence.
+/// Least silence that ends a turn whose words may still change, where the recogniser is one that
+/// settles them: it is late, and will.
 const GUESS_WAIT: Duration = Duration::from_millis(700);
+/// Time beyond its usual lag in which a recogniser that never settles its words has written the
+/// last of them.
+const LAG_SLACK: Duration = Duration::from_millis(300);
 /// Silence after which the turn ends with the words there are.
 const WORDS_LIMIT: Duration = Duration::from_millis(1_200);
 /// Silence after which a sound without words was noise.
@@ -51,6 +55,7 @@ impl Floor {
             resumed: false,
             draft: None,
             draft_at: None,
+            wanted: (NOISE_LIMIT, Ground::Overdue),
             end: (since + NOISE_LIMIT, Reason::Transcript),
         });
         self.reconsider();
@@ -61,16 +66,18 @@ impl Floor {
     pub(super) fn reconsider(&mut self) {
         let State::Settling(settling) = &self.state else { return };
         let text = self.caller.text();
-        let shape = endpointing::shape(text);
+        let evidence = self.evidence(settling.score);
         let coverage = self.caller.coverage(settling.since);
-        let end = self.end_of(settling, shape, coverage);
-        let draft_at = self.draft_time(settling, shape, coverage);
+        let (wait, ground) = self.silence_wanted(settling, &evidence);
+        let end = self.end_of(settling, wait, coverage);
+        let draft_at = self.draft_time(settling, &evidence, coverage);
         let stale = settling
             .draft
             .as_ref()
             .is_some_and(|draft| text.is_empty() || !speculation::equivalent(&draft.user, text));
         let State::Settling(settling) = &mut self.state else { return };
         settling.end = end;
+        settling.wanted = (wait, ground);
         settling.draft_at = draft_at;
         if stale && let Some(draft) = settling.draft.take() {
             self.cancel_draft(&draft);
@@ -78,7 +85,22 @@ impl Floor {
         }
     }
 
-    fn end_of(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> (Instant, Reason) {
+    /// What is known of the caller's turn so far.
+    pub(super) fn evidence(&self, score: Option<Probability>) -> Evidence {
+        let text = self.caller.text();
+        Evidence {
+            score,
+            shape: endpointing::shape(text),
+            words: dictation::words(text),
+            punctuates: self.caller.punctuates(),
+            expectation: self.expectation,
+            dictated: dictation::dictated(text, self.expectation)
+                .map(|found| (found.kind, found.progress)),
+            slowness: endpointing::slowness(text, self.caller.voiced()),
+        }
+    }
+
+    fn end_of(&self, settling: &Settling, wait: Duration, coverage: Coverage) -> (Instant, Reason) {
         let since = settling.since;
         if !self.caller.has_words() {
             return (since + NOISE_LIMIT, Reason::Transcript);
@@ -86,33 +108,47 @@ impl Floor {
         if self.caller.typed_last() {
             return (since, Reason::EndOfTurn);
         }
-        let wait = self.silence_wanted(settling, shape);
         if wait.is_zero() && settling.ended == Some(RecognizerEnd::Certain) {
             // It ends the turn with the words it has given.
             return (since, Reason::EndOfTurn);
         }
-        match coverage {
-            Coverage::Settled => (since + wait, Reason::EndOfTurn),
-            Coverage::Guessed => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
-            Coverage::Missing => (since + wait.max(WORDS_LIMIT), Reason::Transcript),
+        match (coverage, self.caller.lag()) {
+            (Coverage::Settled, _) => (since + wait, Reason::EndOfTurn),
+            (Coverage::Guessed, _) if !self.caller.settles() => (since + wait, Reason::EndOfTurn),
+            (Coverage::Guessed, _) => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
+            (Coverage::Missing, Some(lag)) => {
+                (since + wait.max((lag + LAG_SLACK).min(WORDS_LIMIT)), Reason::Transcript)
+            }
+            (Coverage::Missing, None) => (since + wait.max(WORDS_LIMIT), Reason::Transcript),
         }
     }
 
     /// The silence that ends the turn, by Vapi's precedence: smart endpointing, the recogniser's
     /// own end of turn, the transcript.
-    fn silence_wanted(&self, settling: &Settling, shape: Shape) -> Duration {
+    fn silence_wanted(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
+        if self.caller.typed_last() {
+            return (Duration::ZERO, Ground::Typed);
+        }
         let plan = &self.settings.start_speaking;
         if plan.smart_endpointing {
-            return endpointing::smart(shape, settling.score) * plan.patience / 100;
+            return (endpointing::wait(evidence) * plan.patience / 100, Ground::Smart);
         }
         if settling.ended == Some(RecognizerEnd::Certain) {
-            return Duration::ZERO;
+            return (Duration::ZERO, Ground::Recognizer);
         }
         let wait = endpointing::by_transcript(plan, self.caller.text());
-        if self.recognizer_ends_turns { wait.max(RECOGNIZER_LIMIT) } else { wait }
+        if self.recognizer_ends_turns && wait < RECOGNIZER_LIMIT {
+            return (RECOGNIZER_LIMIT, Ground::Recognizer);
+        }
+        (wait, Ground::Transcript)
     }
 
-    fn draft_time(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> Option<Instant> {
+    fn draft_time(
+        &self,
+        settling: &Settling,
+        evidence: &Evidence,
+        coverage: Coverage,
+    ) -> Option<Instant> {
         let worth = self.settings.speculation
             && settling.draft.is_none()
             && !settling.resumed
@@ -125,7 +161,11 @@ impl Floor {
         if settling.ended.is_some() {
             return Some(settling.since);
         }
-        if !matches!(shape, Shape::Closed | Shape::Plain) {
+        let more = match evidence.dictated {
+            Some((_, progress)) => progress < Progress::Likely,
+            None => matches!(evidence.shape, Shape::Comma | Shape::Open | Shape::Hesitating),
+        };
+        if more {
             return None;
         }
         match coverage {
@@ -244,9 +284,14 @@ impl Floor {
     /// The caller has finished: the turn enters history and is answered.
     pub(super) fn commit(&mut self, now: Instant) {
         self.settle_cut(now);
-        let draft = match std::mem::replace(&mut self.state, State::Listening) {
-            State::Settling(settling) => settling.draft,
-            _ => None,
+        let (draft, why) = match std::mem::replace(&mut self.state, State::Listening) {
+            State::Settling(settling) => {
+                let overdue = settling.end.1 == Reason::Transcript;
+                let (wait, ground) = settling.wanted;
+                let ground = if overdue { Ground::Overdue } else { ground };
+                (settling.draft, (settling.since, wait, ground, settling.score))
+            }
+            _ => (None, (now, Duration::ZERO, Ground::Noise, None)),
         };
         if !self.caller.has_words() {
             // They belonged to the turn whose reply turned out to have been heard.
@@ -256,6 +301,13 @@ impl Floor {
             self.take_floor(now);
             return;
         }
+        let (since, wait, ground, score) = why;
+        self.tell(Event::TurnEnded {
+            silence_ms: millis(now.since(since)),
+            wait_ms: millis(wait),
+            ground,
+            evidence: self.evidence(score),
+        });
         self.hint(RecognizerHint::TurnEnded);
         self.greeting_due = false;
         self.idle.on_words(&self.settings.idle);
@@ -297,4 +349,8 @@ impl Floor {
         };
         self.think(now, reply, release);
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use turntaking::endpointing::Evidence;
+use turntaking::expectation::Expectation;
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::output::{Event, Output, RecognizerHint, Role};
 use turntaking::time::Instant;
@@ -186,6 +188,14 @@ fn show_event(event: &Event) -> String {
     match event {
         Event::UserTranscript { text, is_final: true } => format!("user {text:?}"),
         Event::UserTranscript { text, is_final: false } => format!("user so far {text:?}"),
+        Event::TurnEnded { silence_ms, wait_ms, ground, evidence } => {
+            let ground = format!("{ground:?}").to_lowercase();
+            let mut line = format!("ended after {silence_ms} of {wait_ms}: {ground}");
+            if ground == "smart" {
+                write!(line, ", {}", show_evidence(evidence)).expect("a string");
+            }
+            line
+        }
         Event::TurnReopened => "turn reopened".to_owned(),
         Event::AssistantHeard { turn, text, complete } => {
             format!("heard {} {text:?}{}", turn.0, if *complete { "" } else { " (cut)" })
@@ -206,6 +216,21 @@ fn show_event(event: &Event) -> String {
             format!("latency {}: {ended} to {played}{how}", turn.0)
         }
     }
+}
+
+fn show_evidence(evidence: &Evidence) -> String {
+    let mut line = match evidence.dictated {
+        Some((kind, progress)) => format!("{kind:?} {progress:?}"),
+        None => format!("{:?}, {} words", evidence.shape, evidence.words),
+    };
+    if evidence.expectation != Expectation::Open {
+        let asked = match evidence.expectation {
+            Expectation::Dictated { kind, .. } => format!("{kind:?}"),
+            other => format!("{other:?}"),
+        };
+        write!(line, ", asked for {asked}").expect("a string");
+    }
+    line.to_lowercase()
 }
 
 fn moment_or_dash(at: Option<Instant>) -> String {
