@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings};
+use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings, SmartEndpointing};
 
 use super::server_url::ServerUrl;
 use super::validation::Validation;
@@ -216,7 +216,7 @@ fn start_speaking(plan: &wire::StartSpeakingPlan, to: &mut Settings, check: &mut
     set(&mut settings.wait, wait);
     if let Some(silences) = &plan.transcription_endpointing_plan {
         // Silences that were asked for are obeyed, so nothing of ours goes before them.
-        settings.smart_endpointing = false;
+        settings.smart_endpointing = SmartEndpointing::Off;
         for (name, value, setting) in [
             ("onPunctuationSeconds", silences.on_punctuation_seconds, &mut settings.on_punctuation),
             (
@@ -231,7 +231,7 @@ fn start_speaking(plan: &wire::StartSpeakingPlan, to: &mut Settings, check: &mut
         }
     }
     if let Some(smart) = &plan.smart_endpointing_plan {
-        settings.smart_endpointing = true;
+        settings.smart_endpointing = SmartEndpointing::Own;
         let path = format!("{PLAN}.smartEndpointingPlan");
         let providers = ["vapi", "livekit", "custom-endpointing-model"];
         check.one_of(&format!("{path}.provider"), smart.provider.as_deref(), &providers);
@@ -526,7 +526,7 @@ mod tests {
         assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
         assert!(settings.first_message_interruptions);
         assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
-        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.start_speaking.smart_endpointing, SmartEndpointing::Own);
         assert_eq!(settings.stop_speaking.num_words, 2);
         assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
         assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));
@@ -550,7 +550,7 @@ mod tests {
         let silences = json!({"transcriptionEndpointingPlan": {"onNoPunctuationSeconds": 2}});
         let assistant = read(&json!({"startSpeakingPlan": silences})).expect("it is sound");
         let plan = &assistant.settings.start_speaking;
-        assert!(!plan.smart_endpointing);
+        assert_eq!(plan.smart_endpointing, SmartEndpointing::Off);
         assert_eq!(plan.on_no_punctuation, Duration::from_secs(2));
         assert_eq!(plan.on_punctuation, Duration::from_millis(100));
     }
