@@ -72,6 +72,8 @@ pub(crate) struct Caller {
     lags: u32,
     /// Replies prepared for this turn.
     pub(crate) speculations: u8,
+    /// A reply that was prepared for it failed: the model is not asked in advance again.
+    pub(crate) draft_failed: bool,
     /// Times its reply was started again.
     pub(crate) restarts: u8,
 }
@@ -238,6 +240,7 @@ impl Caller {
         self.closed_at = self.closed_at.max(Some(at));
         self.voiced = Duration::ZERO;
         self.speculations = 0;
+        self.draft_failed = false;
         self.restarts = 0;
         self.join();
     }

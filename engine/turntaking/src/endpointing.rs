@@ -96,8 +96,17 @@ pub struct Evidence {
 pub enum Ground {
     /// Keys were the last thing.
     Typed,
+    /// A rule of `customEndpointingRules`.
+    Rule {
+        /// Its place in the list.
+        index: u32,
+    },
     /// Our own smart endpointing.
     Smart,
+    /// `waitFunction`.
+    WaitFunction,
+    /// The assistant's endpointing server.
+    Model,
     /// The recogniser's own end of turn.
     Recognizer,
     /// `transcriptionEndpointingPlan`.

@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::time::Instant;
 
 /// The format's version. Raised whenever an older reader would misunderstand.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -348,8 +348,8 @@ mod tests {
         assert_eq!(replay([]), Err(ReplayError::Empty));
         assert!(matches!(replay(["{"]), Err(ReplayError::Header { .. })));
         assert!(matches!(replay(["{\"a\":1}"]), Err(ReplayError::Header { .. })));
-        let newer = whole.replacen("\"journal\":1", "\"journal\":2", 1);
-        assert_eq!(replay(newer.lines()), Err(ReplayError::Version { found: 2 }));
+        let newer = whole.replacen("\"journal\":2", "\"journal\":3", 1);
+        assert_eq!(replay(newer.lines()), Err(ReplayError::Version { found: 3 }));
         let mut lines: Vec<_> = whole.lines().collect();
         lines[3] = "{\"t\":1}";
         assert!(matches!(replay(lines), Err(ReplayError::Record { line: 4, .. })));

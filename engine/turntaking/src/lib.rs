@@ -128,12 +128,14 @@ mod ledger;
 pub mod output;
 pub mod phrases;
 pub mod reply;
+pub mod rules;
 pub mod settings;
 pub mod speculation;
 pub mod state;
 pub mod time;
 pub mod timers;
 mod toolbox;
+pub mod wait_function;
 
 pub use floor::Floor;
 pub use state::State;

@@ -112,7 +112,8 @@ impl Floor {
         if self.caller.has_words() {
             // Words that were not answered were still said.
             let text = self.caller.text().to_owned();
-            self.history.push(Entry::User { text: text.clone() });
+            let dictated = self.dictated(&text);
+            self.history.push(Entry::User { text: text.clone(), dictated });
             self.tell(Event::UserTranscript { text, is_final: true });
         }
         self.outputs.push_back(Output::Hangup { reason });

@@ -10,8 +10,9 @@ use crate::history::Entry;
 use crate::input::Probability;
 use crate::output::{Event, Output, RecognizerHint, TurnTimes};
 use crate::reply::{Cause, Reply};
+use crate::settings::SmartEndpointing;
 use crate::speculation;
-use crate::state::{RecognizerEnd, Settling, State};
+use crate::state::{Answer, Look, RecognizerEnd, Settling, State};
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 
@@ -37,6 +38,12 @@ const WORDS_LIMIT: Duration = Duration::from_millis(1_200);
 const NOISE_LIMIT: Duration = Duration::from_millis(1_500);
 /// Silence that ends a turn where a recogniser that ends turns itself does not.
 const RECOGNIZER_LIMIT: Duration = Duration::from_secs(3);
+/// How long the assistant's endpointing server may take before ours decides.
+const MODEL_PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait it may ask for (Vapi's bound of `timeoutSeconds`).
+const LONGEST_ANSWER: Duration = Duration::from_secs(15);
+/// A score that says nothing, in ten-thousandths.
+const UNKNOWN: u16 = 5_000;
 /// Below this the turn model is certain enough to save the attempt to prepare a reply.
 const NOT_WORTH_A_DRAFT: u16 = 2_000;
 
@@ -51,6 +58,7 @@ impl Floor {
             whispered: false,
             asked: false,
             score: None,
+            look: None,
             ended: None,
             resumed: false,
             draft: None,
@@ -64,6 +72,7 @@ impl Floor {
     /// Something that counts has changed: decides anew when the turn ends and whether to prepare
     /// a reply.
     pub(super) fn reconsider(&mut self) {
+        self.ask_endpointing();
         let State::Settling(settling) = &self.state else { return };
         let text = self.caller.text();
         let evidence = self.evidence(settling.score);
@@ -123,15 +132,29 @@ impl Floor {
         }
     }
 
-    /// The silence that ends the turn, by Vapi's precedence: smart endpointing, the recogniser's
-    /// own end of turn, the transcript.
+    /// The silence that ends the turn, by Vapi's precedence: the assistant's rules, smart
+    /// endpointing, the recogniser's own end of turn, the transcript.
     fn silence_wanted(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
         if self.caller.typed_last() {
             return (Duration::ZERO, Ground::Typed);
         }
+        let rule = self.rules.matching(self.history.last_of_assistant(), self.caller.text());
+        if let Some((index, wait)) = rule {
+            return (wait, Ground::Rule { index });
+        }
         let plan = &self.settings.start_speaking;
-        if plan.smart_endpointing {
-            return (endpointing::wait(evidence) * plan.patience / 100, Ground::Smart);
+        match (&plan.smart_endpointing, &self.wait_function) {
+            (SmartEndpointing::WaitFunction { .. }, Some(function)) => {
+                // Not looked at yet, it is as likely one thing as the other.
+                let complete = settling.score.map_or(UNKNOWN, Probability::ten_thousandths);
+                let speaking = Probability::from_ten_thousandths(10_000 - complete);
+                return (function.wait(speaking), Ground::WaitFunction);
+            }
+            (SmartEndpointing::Own | SmartEndpointing::WaitFunction { .. }, _) => {
+                return (endpointing::wait(evidence) * plan.patience / 100, Ground::Smart);
+            }
+            (SmartEndpointing::Model, _) => return self.by_model(settling, evidence),
+            (SmartEndpointing::Off, _) => {}
         }
         if settling.ended == Some(RecognizerEnd::Certain) {
             return (Duration::ZERO, Ground::Recognizer);
@@ -151,6 +174,7 @@ impl Floor {
     ) -> Option<Instant> {
         let worth = self.settings.speculation
             && settling.draft.is_none()
+            && !self.caller.draft_failed
             && !settling.resumed
             && self.caller.has_words()
             && self.caller.speculations < MOST_SPECULATIONS
@@ -189,7 +213,7 @@ impl Floor {
         if end <= self.now {
             return;
         }
-        if self.settings.start_speaking.smart_endpointing && !settling.asked {
+        if self.settings.start_speaking.smart_endpointing.listens() && !settling.asked {
             soonest.at(settling.since + ASK_AFTER, Reason::AskTurnModel);
         }
         if let Some(at) = settling.draft_at {
@@ -216,9 +240,62 @@ impl Floor {
         }
     }
 
+    /// Asks the assistant's endpointing server about words it has not been asked about.
+    fn ask_endpointing(&mut self) {
+        if self.settings.start_speaking.smart_endpointing != SmartEndpointing::Model {
+            return;
+        }
+        let State::Settling(settling) = &mut self.state else { return };
+        let user = self.caller.text();
+        let known = settling.look.as_ref().is_some_and(|look| look.user == user);
+        if user.is_empty() || known {
+            return;
+        }
+        let look = Look {
+            number: self.next_look,
+            at: self.now,
+            user: user.to_owned(),
+            answer: Answer::Awaited,
+        };
+        self.next_look += 1;
+        self.outputs
+            .push_back(Output::AskEndpointing { look: look.number, user: look.user.clone() });
+        settling.look = Some(look);
+    }
+
+    /// What the assistant's endpointing server wants; ours where it does not say.
+    fn by_model(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
+        let own = (endpointing::wait(evidence), Ground::Smart);
+        let Some(look) = &settling.look else { return own };
+        let asked = look.at.since(settling.since);
+        match look.answer {
+            Answer::Wait(wait) => (asked + wait, Ground::Model),
+            Answer::Awaited => (own.0.max(asked + MODEL_PATIENCE), Ground::Smart),
+            Answer::Failed => own,
+        }
+    }
+
+    pub(super) fn on_endpointing_answer(&mut self, look: u32, wait: Option<Duration>) {
+        let asked = match &mut self.state {
+            State::Settling(settling) => settling.look.as_mut(),
+            _ => None,
+        };
+        match asked {
+            Some(asked) if asked.number == look && asked.answer == Answer::Awaited => {
+                let wait = wait.filter(|wait| *wait <= LONGEST_ANSWER);
+                asked.answer = wait.map_or(Answer::Failed, Answer::Wait);
+                self.counters.failed_looks += u64::from(wait.is_none());
+                self.reconsider();
+            }
+            Some(asked) if asked.number == look => self.counters.duplicate += 1,
+            _ if look >= self.next_look || look == 0 => self.counters.foreign += 1,
+            _ => self.counters.late += 1,
+        }
+    }
+
     pub(super) fn on_end_of_turn(&mut self, now: Instant, eager: bool) {
         self.recognizer_ends_turns |= !eager;
-        let smart = self.settings.start_speaking.smart_endpointing;
+        let smart = self.settings.start_speaking.smart_endpointing.listens();
         match &mut self.state {
             State::Settling(settling) => {
                 settling.resumed = false;
@@ -287,6 +364,9 @@ impl Floor {
         let (draft, why) = match std::mem::replace(&mut self.state, State::Listening) {
             State::Settling(settling) => {
                 let overdue = settling.end.1 == Reason::Transcript;
+                let unanswered =
+                    settling.look.as_ref().is_some_and(|look| look.answer == Answer::Awaited);
+                self.counters.failed_looks += u64::from(unanswered);
                 let (wait, ground) = settling.wanted;
                 let ground = if overdue { Ground::Overdue } else { ground };
                 (settling.draft, (settling.since, wait, ground, settling.score))
@@ -307,6 +387,7 @@ impl Floor {
             wait_ms: millis(wait),
             ground,
             evidence: self.evidence(score),
+            dictated: self.dictated(self.caller.text()),
         });
         self.hint(RecognizerHint::TurnEnded);
         self.greeting_due = false;
@@ -326,7 +407,7 @@ impl Floor {
             }
             keep
         });
-        self.history.push(Entry::User { text: words.clone() });
+        self.history.push(Entry::User { text: words.clone(), dictated: self.dictated(&words) });
         self.quiet_since = now;
         self.tell(Event::UserTranscript { text: words.clone(), is_final: true });
         let spoke_until = self.caller.spoke_until().unwrap_or(now);

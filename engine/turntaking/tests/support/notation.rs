@@ -1,9 +1,10 @@
 //! Inputs and outputs as short lines. `fixtures/scenes/README.md` has the grammar.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
-use turntaking::endpointing::Evidence;
+use turntaking::endpointing::{Evidence, Ground};
 use turntaking::expectation::Expectation;
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::output::{Event, Output, RecognizerHint, Role};
@@ -51,6 +52,11 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
             pause: number(pause)?,
             complete: Probability::new(complete.parse().map_err(|_| "no probability")?),
         },
+        ["answer", look, "failed"] => Input::EndpointingAnswer { look: number(look)?, wait: None },
+        ["answer", look, wait] => {
+            let wait = wait.parse().map(Duration::from_millis).map_err(|_| "no wait")?;
+            Input::EndpointingAnswer { look: number(look)?, wait: Some(wait) }
+        }
         ["end_of_turn"] => Input::EndOfTurn { eager: false },
         ["end_of_turn", "eager"] => Input::EndOfTurn { eager: true },
         ["turn_resumed"] => Input::TurnResumed,
@@ -171,6 +177,7 @@ pub(crate) fn show(output: &Output) -> String {
         Output::Hold { turn } => format!("hold {}", turn.0),
         Output::Resume { turn, from } => format!("resume {} from {}", turn.0, from.0 / 1_000),
         Output::AskTurnModel { pause } => format!("ask_turn_model {pause}"),
+        Output::AskEndpointing { look, user } => format!("ask_endpointing {look} {user:?}"),
         Output::Recognizer { hint } => match hint {
             RecognizerHint::SpeechStarted => "recognizer speech_started".to_owned(),
             RecognizerHint::Pause => "recognizer pause".to_owned(),
@@ -188,8 +195,11 @@ fn show_event(event: &Event) -> String {
     match event {
         Event::UserTranscript { text, is_final: true } => format!("user {text:?}"),
         Event::UserTranscript { text, is_final: false } => format!("user so far {text:?}"),
-        Event::TurnEnded { silence_ms, wait_ms, ground, evidence } => {
-            let ground = format!("{ground:?}").to_lowercase();
+        Event::TurnEnded { silence_ms, wait_ms, ground, evidence, .. } => {
+            let ground = match ground {
+                Ground::Rule { index } => format!("rule {index}"),
+                ground => format!("{ground:?}").to_lowercase(),
+            };
             let mut line = format!("ended after {silence_ms} of {wait_ms}: {ground}");
             if ground == "smart" {
                 write!(line, ", {}", show_evidence(evidence)).expect("a string");
