@@ -10,14 +10,15 @@ use tts::{ChunkPlan, Synthesizer, VoiceConfig};
 use turntaking::journal::{self, Record};
 use turntaking::settings::Settings;
 
+use super::barge_in::echo::{Echo, EchoLeg};
 use super::line::RATE;
 use super::machine::Machine;
 use crate::carrier::CallerScript;
 use crate::llm::{LanguageModel, ScriptedModel};
 use crate::recording::CallTap;
 use crate::session::{CallClock, CallId, Persona, Providers, Session, SessionConfig};
-use crate::transport::LegEnd;
 use crate::transport::scripted::{CallLog, ScriptedLeg, ScriptedLine};
+use crate::transport::{LegEnd, MediaTransport};
 
 /// How often the journal is fetched.
 const FETCH: Duration = Duration::from_millis(200);
@@ -33,6 +34,8 @@ pub(super) struct Staged {
     pub(super) script: CallerScript,
     /// From queueing to hearing.
     pub(super) latency: Duration,
+    /// What the caller's microphone hears of the assistant.
+    pub(super) echo: Option<Echo>,
 }
 
 /// What is left of a call.
@@ -70,6 +73,12 @@ pub(super) fn even_voice(word: Duration) -> Arc<dyn Synthesizer> {
     Arc::new(ScriptedVoice::new(config))
 }
 
+/// A voice whose words are unevenly long, and which says where each is, or only where phrases are.
+pub(super) fn uneven_voice(word_spans: bool) -> Arc<dyn Synthesizer> {
+    let config = ScriptedConfig { word_spans, ..ScriptedConfig::default() };
+    Arc::new(ScriptedVoice::new(config))
+}
+
 /// Plays a call to its end.
 pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, CallError> {
     let line = ScriptedLine {
@@ -79,6 +88,10 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         end: LegEnd::Stopped,
     };
     let (leg, log) = ScriptedLeg::new(line);
+    let leg: Box<dyn MediaTransport> = match staged.echo {
+        Some(echo) => Box::new(EchoLeg::new(leg, echo)),
+        None => Box::new(leg),
+    };
     let persona = Persona {
         language: staged.language.clone(),
         preamble: Vec::new(),
@@ -107,7 +120,7 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
     let (_orders, commands) = mpsc::channel(1);
     let (events, _nobody) = mpsc::channel(1);
     let clock = CallClock::start();
-    let session = Session::open(config, clock, Box::new(leg), tap, commands, events)?;
+    let session = Session::open(config, clock, leg, tap, commands, events)?;
     let mut session = std::pin::pin!(session.run());
     let mut bytes = Vec::new();
     loop {

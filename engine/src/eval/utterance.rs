@@ -223,6 +223,7 @@ impl Prepared {
                 voice: call::even_voice(Duration::from_millis(WORD_MS)),
                 script,
                 latency: Duration::ZERO,
+                echo: None,
             },
         )
         .await?;
