@@ -124,12 +124,12 @@ fn to_carrier(message: EngineMessage) -> Message {
         EngineMessage::Binary(bytes) => Message::Binary(bytes),
         EngineMessage::Ping(payload) => Message::Ping(payload),
         EngineMessage::Pong(payload) => Message::Pong(payload),
-        EngineMessage::Close(frame) => Message::Close(frame.map(|frame| {
-            tungstenite::protocol::CloseFrame {
+        EngineMessage::Close(frame) => {
+            Message::Close(frame.map(|frame| tungstenite::protocol::CloseFrame {
                 code: frame.code.into(),
                 reason: frame.reason.as_str().into(),
-            }
-        })),
+            }))
+        }
     }
 }
 

@@ -46,6 +46,7 @@ fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
         },
         slow: args.slow,
         patiences: if args.curve { eval::PATIENCES.to_vec() } else { Vec::new() },
+        interruptions: args.interruptions,
         oracle: args.oracle,
         costs: args.costs.as_deref().map_or_else(|| Ok(Costs::default()), costs)?,
         memo: args.memo.clone(),

@@ -167,6 +167,10 @@ pub struct EvalArgs {
     #[arg(long)]
     pub curve: bool,
 
+    /// How often each voice is interrupted to compare history with what was audible
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub interruptions: usize,
+
     /// Play transcripts in, even where a recogniser is installed
     #[arg(long)]
     pub oracle: bool,

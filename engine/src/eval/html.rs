@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use super::barge_in::{BargeIn, Expected, Interruption};
 use super::curve::{Curve, Point};
 use super::decision::Moment;
+use super::heard::HeardReport;
 use super::plot::{self, Quantile};
 use super::report::{Figures, Report, Share};
 use super::score::{Rate, Times};
@@ -45,6 +46,9 @@ pub fn page(report: &Report) -> Result<String, plot::PlotError> {
     }
     if let Some(found) = &report.barge_in {
         barge_in(found, &mut page)?;
+    }
+    if let Some(found) = &report.history {
+        history(found, &mut page)?;
     }
     utterances(&report.utterances, &mut page)?;
     how(report, &mut page)?;
@@ -176,6 +180,28 @@ fn barge_in(found: &BargeIn, page: &mut String) -> fmt::Result {
         )?;
     }
     page.push_str("</table></details>");
+    Ok(())
+}
+
+fn history(found: &HeardReport, page: &mut String) -> fmt::Result {
+    page.push_str(
+        "<h2>History after interruptions</h2><table><tr><th><th>interruptions<th>with words not \
+         heard<th>with heard words lost<th>words off p50<th>p95<th>max<th>past the next mark",
+    );
+    for (name, figures) in [("timed voice", &found.timed), ("untimed voice", &found.untimed)] {
+        write!(
+            page,
+            "<tr><td>{name}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            figures.cuts,
+            figures.with_unheard,
+            figures.with_lost,
+            figures.words_off.p50.unwrap_or(0),
+            figures.words_off.p95.unwrap_or(0),
+            figures.words_off.max.unwrap_or(0),
+            figures.past_mark
+        )?;
+    }
+    page.push_str("</table>");
     Ok(())
 }
 

@@ -28,6 +28,7 @@ mod chance;
 mod costs;
 mod curve;
 mod decision;
+mod heard;
 mod html;
 mod line;
 mod machine;
@@ -57,6 +58,7 @@ pub use call::CallError;
 pub use costs::Costs;
 pub use curve::{Curve, PATIENCES, Point};
 pub use decision::{Decisions, Moment, Speech};
+pub use heard::{Cut, HeardFigures, HeardReport};
 pub use html::page as html_page;
 pub use machine::MachineError;
 pub use measure::{MeasureError, measure};
@@ -81,6 +83,8 @@ pub enum Part {
     Turns,
     /// Interruptions: what stops the voice, how fast, and what ought not to.
     BargeIn,
+    /// History after interruptions at random instants, against what was audible. Needs no set.
+    History,
 }
 
 /// What to evaluate, and how.
@@ -99,6 +103,8 @@ pub struct Options {
     pub patiences: Vec<u32>,
     /// The oracle transcribes everything.
     pub oracle: bool,
+    /// How often each voice is interrupted for [`Part::History`].
+    pub interruptions: usize,
     /// What inference costs.
     pub costs: Costs,
     /// Where answers of the models are kept between runs.
@@ -163,6 +169,11 @@ pub fn run(
         if options.parts.contains(&Part::BargeIn) {
             stage.barge_in(&mut found, &mut skipped, say).await?;
         }
+        if options.parts.contains(&Part::History) {
+            let history = heard::play(options.interruptions, &options.settings, say).await;
+            let failed = |error| EvalError::Call { file: "history".to_owned(), error };
+            found.history = Some(history.map_err(failed)?);
+        }
         Ok::<_, EvalError>(found)
     })
     .map_err(EvalError::Runtime)??;
@@ -179,6 +190,7 @@ struct Found {
     outcomes: Vec<Outcome>,
     curves: Vec<Curve>,
     barge_in: Option<BargeIn>,
+    history: Option<HeardReport>,
 }
 
 /// A set, and what plays it.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::barge_in::BargeIn;
 use super::costs::Costs;
 use super::curve::{self, Curve};
+use super::heard::HeardReport;
 use super::score::{Rate, Times};
 use super::set::Skipped;
 use super::utterance::{Outcome, Variant};
@@ -112,6 +113,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     /// Interruptions.
     pub barge_in: Option<BargeIn>,
+    /// History against what was audible.
+    pub history: Option<HeardReport>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// Each utterance.
@@ -120,7 +123,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(options: &Options, skipped: Vec<Skipped>, found: Found) -> Self {
-        let Found { outcomes, curves, barge_in } = found;
+        let Found { outcomes, curves, barge_in, history } = found;
         let share = |variant| -> Vec<&Outcome> {
             outcomes.iter().filter(|outcome| outcome.variant == variant).collect()
         };
@@ -145,6 +148,7 @@ impl Report {
             natural,
             curves,
             barge_in,
+            history,
             skipped,
             utterances: outcomes,
         }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::barge_in::{BargeIn, BargeInFigures};
 use super::curve::{Curve, Point};
+use super::heard::HeardReport;
 use super::report::{Figures, Report, Share};
 use super::score::{Rate, Times};
 
@@ -31,6 +32,10 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
     if let Some(found) = &report.barge_in {
         writeln!(out)?;
         barge_in(found, out)?;
+    }
+    if let Some(found) = &report.history {
+        writeln!(out)?;
+        history(found, out)?;
     }
     writeln!(out)?;
     let recognisers: Vec<String> =
@@ -116,6 +121,24 @@ fn barge_in(found: &BargeIn, out: &mut impl fmt::Write) -> fmt::Result {
             out,
             "{name:width$}  {missed:>31}  {stops:>31}  {yields:>16}  {verdicts:>16}  {holds:>31}  \
              {resumes:>16}"
+        )?;
+    }
+    Ok(())
+}
+
+fn history(found: &HeardReport, out: &mut impl fmt::Write) -> fmt::Result {
+    for (name, figures) in [("timed", &found.timed), ("untimed", &found.untimed)] {
+        writeln!(
+            out,
+            "history, {name} voice, {} interruptions: with words not heard {}, with heard words \
+             lost {}, words off p50/p95/max {} / {} / {}, past the next mark {}",
+            figures.cuts,
+            figures.with_unheard,
+            figures.with_lost,
+            figures.words_off.p50.unwrap_or(0),
+            figures.words_off.p95.unwrap_or(0),
+            figures.words_off.max.unwrap_or(0),
+            figures.past_mark
         )?;
     }
     Ok(())

@@ -21,6 +21,7 @@ use super::machine::Machine;
 use super::score::{Rate, Times};
 use super::set::{Entry, Skipped};
 use material::Material;
+pub(super) use trial::furthest;
 pub use trial::{Expected, Interruption};
 
 /// The figures of one kind of sound on one kind of line.

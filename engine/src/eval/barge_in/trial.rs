@@ -1,5 +1,6 @@
 //! One try at the assistant's voice: played and judged.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use turntaking::input::TurnId;
 use turntaking::journal::Record;
 use turntaking::output::{Event, Output};
 use turntaking::settings::{FirstMessageMode, Settings};
+use turntaking::time::Instant;
 
-use super::super::call::{self, CallError, Staged};
+use super::super::call::{self, CallError, Line, Played, Staged};
 use super::super::decision::Decisions;
 use super::super::line::{self, samples};
 use super::super::machine::{MOONSHINE, Machine};
@@ -19,7 +21,6 @@ use super::super::oracle::{Oracle, SpokenWord};
 use super::clip_voice::ClipVoice;
 use super::echo::Echo;
 use crate::carrier::{Action, CallerScript, When};
-use crate::transport::scripted::{CallLog, Heard};
 
 /// What the assistant says: long enough for whatever happens.
 pub(super) const STORY: &str = "Once upon a time there lived an old miller with three sons, and \
@@ -110,7 +111,7 @@ impl Trial {
         };
         let voice: Arc<dyn Synthesizer> = match &self.voice {
             Some(clip) => Arc::new(ClipVoice::new(clip.clone(), STORY.len())),
-            None => call::uneven_voice(true),
+            None => call::uneven_voice(),
         };
         let script = CallerScript { cues: Vec::new(), noise_dbfs: None, seed: 0 }
             .then(When::At(Duration::ZERO), Action::Say(self.caller.clone()))
@@ -121,41 +122,33 @@ impl Trial {
             first_message_interruptions: true,
             ..settings.clone()
         };
+        let line = match &self.echo {
+            Some(echo) => Line::Ideal(Some(echo.clone())),
+            None => Line::Carrier,
+        };
         let staged = Staged {
             settings,
             language: self.language.clone(),
-            recognizer,
-            model: call::okay(),
-            voice,
+            providers: machine.providers(recognizer, voice),
             script,
-            latency: Duration::ZERO,
-            echo: self.echo.clone(),
+            line,
         };
-        let played = call::play(machine, staged).await?;
-        Ok(self.judge(&played.records, &played.log, recogniser))
+        let played = call::play(staged).await?;
+        Ok(self.judge(&played, recogniser))
     }
 
-    fn judge(&self, records: &[Record], log: &CallLog, recogniser: &'static str) -> Interruption {
-        let stretches: Vec<&Heard> =
-            log.heard.iter().filter(|heard| heard.turn == TurnId(1)).collect();
+    fn judge(&self, played: &Played, recogniser: &'static str) -> Interruption {
         let ms = |from: u64, to: u64| (to as i64 - from as i64) / 8;
-        let end = |heard: &Heard| heard.at + (heard.range.end - heard.range.start);
-        let interrupted = interrupted_at(records);
+        let interrupted = interrupted_at(&played.records).map(|at| played.position(at));
+        let story = first_reply(played);
+        let (_, skipped) = walk(&story, &resumes(&played.records));
         let too_soon = interrupted.is_some_and(|at| at < self.onset);
         // The story is longer than any trial: where a stretch of it ends before the call does, it
         // was cut.
-        let over = (self.caller.len() - samples(20)) as u64;
-        let fell_silent = stretches
-            .iter()
-            .find(|heard| (heard.at..end(heard)).contains(&self.onset))
-            .map(|heard| end(heard))
-            .filter(|end| *end < over)
-            .map(|end| ms(self.onset, end));
-        let already_silent = !too_soon
-            && stretches.iter().any(|heard| end(heard) <= self.onset)
-            && stretches.iter().all(|heard| !(heard.at..end(heard)).contains(&self.onset));
-        let pairs = stretches.iter().zip(stretches.iter().skip(1));
-        let skipped = pairs.clone().map(|(a, b)| ms(a.range.end, b.range.start).max(0)).sum();
+        let over = (self.caller.len() - samples(60)) as u64;
+        let cut = story.iter().find(|run| run.contains(&self.onset)).map(|run| run.end);
+        let silent = story.iter().any(|run| run.end <= self.onset) && cut.is_none();
+        let yielded = if silent { Some(self.onset) } else { cut.filter(|end| *end < over) };
         Interruption {
             name: self.name.clone(),
             class: self.class.clone(),
@@ -163,31 +156,76 @@ impl Trial {
             expected: self.expected,
             language: self.language.clone(),
             recogniser,
-            at_ms: stretches.first().map_or(0, |first| ms(first.at, self.onset)),
+            at_ms: story.first().map_or(0, |first| ms(first.start, self.onset)),
             stopped: interrupted.is_some(),
             too_soon,
-            yield_ms: if too_soon {
-                None
-            } else if already_silent {
-                Some(0)
-            } else {
-                fell_silent
-            },
+            yield_ms: yielded.filter(|_| !too_soon).map(|end| ms(self.onset, end)),
             verdict_ms: interrupted.filter(|_| !too_soon).map(|at| ms(self.onset, at)),
-            gaps_ms: pairs.map(|(a, b)| ms(end(a), b.at)).collect(),
-            skipped_ms: skipped,
-            heard: Decisions::of(records, 0).turns.join(" | "),
+            gaps_ms: story.windows(2).map(|pair| ms(pair[0].end, pair[1].start)).collect(),
+            skipped_ms: i64::try_from(skipped / 8).unwrap_or(i64::MAX),
+            heard: Decisions::of(&played.records, 0).turns.join(" | "),
         }
     }
 }
 
-/// When the caller took the floor from the story, in samples of the call.
-fn interrupted_at(records: &[Record]) -> Option<u64> {
+/// When the caller took the floor from the story.
+fn interrupted_at(records: &[Record]) -> Option<Instant> {
     let took = |record: &&Record| {
-        record.outputs.iter().any(|output| {
-            matches!(output, Output::Event { event: Event::UserInterrupted { turn: TurnId(1) } })
-        })
+        let event = Event::UserInterrupted { turn: TurnId(1) };
+        record.outputs.iter().any(|output| *output == Output::Event { event: event.clone() })
     };
-    let record = records.iter().find(took)?;
-    Some(line::RATE.samples_in(record.t.since_start()))
+    records.iter().find(took).map(|record| record.t)
+}
+
+/// From where the story went on after each hold, in samples of it.
+fn resumes(records: &[Record]) -> Vec<u64> {
+    let outputs = records.iter().flat_map(|record| &record.outputs);
+    let resumes = outputs.filter_map(|output| match output {
+        Output::Resume { turn: TurnId(1), from } => {
+            Some(line::RATE.samples_in(Duration::from_micros(from.0)))
+        }
+        _ => None,
+    });
+    resumes.collect()
+}
+
+/// How far stretches of a reply went, of which each but the first began where a resume said: the
+/// furthest sample heard, and how many before it never were.
+fn walk(stretches: &[&Range<u64>], resumes: &[u64]) -> (u64, u64) {
+    let (mut position, mut furthest, mut skipped) = (0, 0_u64, 0);
+    for (at, run) in stretches.iter().enumerate() {
+        if let Some(from) = at.checked_sub(1).and_then(|hold| resumes.get(hold)) {
+            skipped += from.saturating_sub(position);
+            position = *from;
+        }
+        position += run.end - run.start;
+        furthest = furthest.max(position);
+    }
+    (furthest, skipped)
+}
+
+/// How far the first reply of a call was heard, in samples of it.
+pub(in crate::eval) fn furthest(played: &Played) -> u64 {
+    walk(&first_reply(played), &resumes(&played.records)).0
+}
+
+/// When the first reply was heard. What is heard after an interruption is an answer.
+fn first_reply(played: &Played) -> Vec<&Range<u64>> {
+    let interrupted = interrupted_at(&played.records).map(|at| played.position(at));
+    let is_its = |run: &&Range<u64>| interrupted.is_none_or(|at| run.start < at);
+    played.voice.iter().filter(is_its).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_repeated_is_not_skipped() {
+        let story = [&(0..1_000), &(2_000..3_000), &(4_000..4_500)];
+        assert_eq!(walk(&story, &[900, 1_950]), (2_450, 50));
+        assert_eq!(walk(&story, &[900, 1_900]), (2_400, 0));
+        assert_eq!(walk(&story[..1], &[]), (1_000, 0));
+        assert_eq!(walk(&story[1..], &[200]), (1_000, 0), "a word repeated to its middle");
+    }
 }
