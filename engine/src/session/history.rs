@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn an_instruction_for_one_reply_stands_at_the_end_of_it() {
-        let request = request(&persona(), &[user("Hello.")], "", "Ask whether they are there.");
+        let request =
+            request(&persona(), &[user("Hello.")], "", None, "Ask whether they are there.");
         let content = "Ask whether they are there.".to_owned();
         assert_eq!(request.messages.last(), Some(&ChatMessage::System { content }));
     }

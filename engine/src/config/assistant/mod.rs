@@ -266,6 +266,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use turntaking::settings::SmartEndpointing;
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
