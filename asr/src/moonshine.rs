@@ -5,6 +5,7 @@
 //! are checked in a single step, so that a pause after a partial costs little more than listening
 //! to the audio once.
 
+mod decoder;
 mod model;
 mod tokenizer;
 
@@ -12,9 +13,11 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use codecs::SampleRate;
 use codecs::resample::Resampler;
+use onnx::VirtualTime;
 
 use crate::schedule::{Due, Order, Pace, Schedule};
 use crate::utterance::Utterance;
@@ -24,14 +27,11 @@ use crate::{
     Transcript,
 };
 
+pub use decoder::{DecodeRequest, Decoded, Decoder};
 use model::Ending;
 pub use model::{MODEL_RATE, Model};
 
 const PROVIDER: &str = "moonshine";
-/// Silence put behind what was said before a pause, in samples of the model. The news of a pause
-/// comes as soon as 64 ms after the last word; cut there, the model loses or invents a last word
-/// more often (16 % of words wrong instead of 12 %, telephone recordings of dictation and prose).
-const FADE: usize = 2_400;
 /// Longest block that is worked on at once, in samples: what a push holds beyond it is cut into
 /// more, so that the schedule sees every utterance grow in small steps.
 const BLOCK: usize = 480;
@@ -55,13 +55,40 @@ impl Moonshine {
         threads: NonZeroUsize,
     ) -> Result<Self, RecognizerError> {
         let decoders = (0..threads.get())
-            .map(|_| Model::load(runtime, folder).map(decoder))
+            .map(|_| Model::load(runtime, folder).map(|model| carry_out(Decoder::new(model))))
             .collect::<Result<Vec<_>, _>>()?;
         let pool = Pool::start("moonshine", decoders).map_err(|error| RecognizerError::Model {
             provider: PROVIDER,
             reason: format!("cannot start a decode thread: {error}"),
         })?;
         Ok(Self { pool })
+    }
+
+    /// The same on the clock of a simulation: in place of a decode thread there is a future, which
+    /// is to be run for as long as streams are open, and in place of the model `decode`, such as
+    /// [`Decoder::answer`]. `cost` says how long each step of a decode takes there: the encoder,
+    /// the check of the guess, and one for each of [`Decoded::steps`]. Between two of them a decode
+    /// gives way as it does on a thread; utterances, schedule and queue are those of the thread.
+    pub fn simulated<D, C>(
+        time: VirtualTime,
+        decode: D,
+        cost: C,
+    ) -> (Self, impl Future<Output = ()> + use<D, C>)
+    where
+        D: FnMut(&DecodeRequest<'_>) -> Result<Decoded, String>,
+        C: Fn(&DecodeRequest<'_>, &Decoded) -> Vec<Duration>,
+    {
+        let mut decode = decode;
+        let decoder = move |job: &mut Job| {
+            let paused = job.order.stability != Stability::Partial;
+            let request =
+                DecodeRequest { rate: job.rate, samples: &job.audio, paused, guess: &job.tokens };
+            let decoded = decode(&request)?;
+            let steps = cost(&request, &decoded);
+            Ok((decoded.tokens, decoded.text, steps))
+        };
+        let (pool, run) = Pool::simulated(time, decoder);
+        (Self { pool }, run)
     }
 
     /// What the decode threads have done so far.
@@ -233,36 +260,18 @@ fn stopped() -> RecognizerError {
 }
 
 /// What a decode thread does with a job.
-fn decoder(
-    mut model: Model,
+fn carry_out(
+    mut decoder: Decoder,
 ) -> impl FnMut(&mut Job, &mut dyn FnMut() -> bool) -> Verdict + Send + 'static {
-    let mut resampler: Option<Resampler> = None;
-    let mut wide: Vec<i16> = Vec::new();
-    let mut audio: Vec<f32> = Vec::new();
     move |job, proceed| {
-        // Calls of one engine nearly always share a rate, so the last filter is kept.
-        let resampler = match &mut resampler {
-            Some(resampler) if resampler.input_rate() == job.rate => resampler,
-            slot => match Resampler::new(job.rate, MODEL_RATE) {
-                Ok(resampler) => slot.insert(resampler),
-                Err(error) => return Verdict::Failed(error.to_string()),
-            },
-        };
-        wide.clear();
-        resampler.process(&job.audio, &mut wide);
-        resampler.flush(&mut wide);
-        if job.order.stability != Stability::Partial {
-            wide.resize(wide.len() + FADE, 0);
-        }
-        audio.clear();
-        audio.extend(wide.iter().map(|&sample| f32::from(sample) / 32_768.0));
-        match model.decode(&mut audio, &mut job.tokens, proceed) {
+        let paused = job.order.stability != Stability::Partial;
+        match decoder.decode(job.rate, &job.audio, paused, &mut job.tokens, proceed) {
             Ok(Ending::Complete) => {
-                model.write_text(&job.tokens, &mut job.text);
+                decoder.write_text(&job.tokens, &mut job.text);
                 Verdict::Decoded
             }
             Ok(Ending::Interrupted) => Verdict::Abandoned,
-            Err(error) => Verdict::Failed(error.to_string()),
+            Err(error) => Verdict::Failed(error),
         }
     }
 }

@@ -12,9 +12,12 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use atomic_waker::AtomicWaker;
 use codecs::SampleRate;
+use onnx::{Runner, VirtualTime};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::Stability;
@@ -88,7 +91,7 @@ struct Worker {
 
 /// What a thread shares with all its streams.
 struct Desk {
-    thread: Thread,
+    runner: Runner,
     state: Arc<DeskState>,
     counts: Arc<Counts>,
 }
@@ -146,10 +149,33 @@ impl Pool {
                 onnx::lower_thread_priority();
                 run(decoder, &lanes, &thread_state, &thread_counts);
             })?;
-            let desk = Desk { thread: handle.thread().clone(), state, counts: Arc::clone(&counts) };
+            let runner = Runner::Thread(handle.thread().clone());
+            let desk = Desk { runner, state, counts: Arc::clone(&counts) };
             threads.push(Worker { inbox, desk: Arc::new(desk), handle: Some(handle) });
         }
         Ok(Self { threads, counts })
+    }
+
+    /// A single "thread" on the clock of a simulation: the future that is returned. A decoder
+    /// gives a job's tokens and text, and how long each of its steps takes there.
+    pub(crate) fn simulated<D>(
+        time: VirtualTime,
+        decoder: D,
+    ) -> (Self, impl Future<Output = ()> + use<D>)
+    where
+        D: FnMut(&mut Job) -> Result<(Vec<i64>, String, Vec<Duration>), String>,
+    {
+        let counts = Arc::new(Counts::default());
+        let state = Arc::new(DeskState::default());
+        let waker = Arc::new(AtomicWaker::new());
+        let (inbox, lanes) = mpsc::channel();
+        let runner = Runner::Task(Arc::clone(&waker));
+        let desk = Desk { runner, state: Arc::clone(&state), counts: Arc::clone(&counts) };
+        let worker = Worker { inbox, desk: Arc::new(desk), handle: None };
+        let pool = Self { threads: vec![worker], counts: Arc::clone(&counts) };
+        let run =
+            async move { run_simulated(decoder, &lanes, &state, &counts, &time, &waker).await };
+        (pool, run)
     }
 
     /// A line to the thread that serves the fewest streams; `None` once they have ended.
@@ -192,7 +218,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         for worker in &self.threads {
             worker.desk.state.stop.store(true, Ordering::Release);
-            worker.desk.thread.unpark();
+            worker.desk.runner.wake();
         }
         for worker in &mut self.threads {
             if let Some(handle) = worker.handle.take()
@@ -252,7 +278,7 @@ impl Line {
         }
         self.in_flight += 1;
         self.jobs.push(job).expect("the ring holds all jobs in flight");
-        self.desk.thread.unpark();
+        self.desk.runner.wake();
         Ok(())
     }
 
@@ -298,7 +324,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         self.desk.state.streams.fetch_sub(1, Ordering::Relaxed);
         self.state.link.leave_stream();
-        self.desk.thread.unpark();
+        self.desk.runner.wake();
     }
 }
 
@@ -351,6 +377,23 @@ impl Drop for Lane {
     }
 }
 
+/// Which job of which lane comes next: first what a pause waits for, in the order given.
+fn next(lanes: &[Lane]) -> Option<(usize, usize)> {
+    lanes
+        .iter()
+        .enumerate()
+        .flat_map(|(at, lane)| lane.waiting.iter().enumerate().map(move |(n, job)| (at, n, job)))
+        .min_by_key(|(.., job)| (job.order.stability == Stability::Partial, job.ticket))
+        .map(|(at, n, _)| (at, n))
+}
+
+/// Whether a job of `lane` that has been taken up is worth another step.
+fn is_wanted(lane: &Lane, order: &Order, desk: &DeskState) -> bool {
+    let overtaken =
+        order.stability == Stability::Partial && desk.urgent.load(Ordering::Acquire) > 0;
+    lane.wants(order) && !overtaken && !desk.stop.load(Ordering::Acquire)
+}
+
 /// A thread's life.
 fn run<D>(mut decoder: D, inbox: &mpsc::Receiver<Lane>, desk: &DeskState, counts: &Counts)
 where
@@ -360,27 +403,59 @@ where
     while !desk.stop.load(Ordering::Acquire) {
         lanes.extend(inbox.try_iter());
         lanes.retain_mut(|lane| lane.collect(desk, counts));
-        let next = lanes
-            .iter()
-            .enumerate()
-            .flat_map(|(at, lane)| {
-                lane.waiting.iter().enumerate().map(move |(n, job)| (at, n, job))
-            })
-            .min_by_key(|(.., job)| (job.order.stability == Stability::Partial, job.ticket))
-            .map(|(at, n, _)| (at, n));
-        let Some((at, n)) = next else {
+        let Some((at, n)) = next(&lanes) else {
             thread::park();
             continue;
         };
         let lane = &mut lanes[at];
         let mut job = lane.take(n, desk);
         let order = job.order;
-        let mut proceed = || {
-            let overtaken =
-                order.stability == Stability::Partial && desk.urgent.load(Ordering::Acquire) > 0;
-            lane.wants(&order) && !overtaken && !desk.stop.load(Ordering::Acquire)
+        job.verdict = decoder(&mut job, &mut || is_wanted(lane, &order, desk));
+        lane.give_back(job, counts);
+    }
+}
+
+/// The same on the clock of a simulation.
+async fn run_simulated<D>(
+    mut decoder: D,
+    inbox: &mpsc::Receiver<Lane>,
+    desk: &DeskState,
+    counts: &Counts,
+    time: &VirtualTime,
+    waker: &AtomicWaker,
+) where
+    D: FnMut(&mut Job) -> Result<(Vec<i64>, String, Vec<Duration>), String>,
+{
+    let mut lanes: Vec<Lane> = Vec::new();
+    while !desk.stop.load(Ordering::Acquire) {
+        lanes.extend(inbox.try_iter());
+        lanes.retain_mut(|lane| lane.collect(desk, counts));
+        let Some((at, n)) = next(&lanes) else {
+            time.until_woken(waker, None).await;
+            continue;
         };
-        job.verdict = decoder(&mut job, &mut proceed);
+        let lane = &mut lanes[at];
+        let mut job = lane.take(n, desk);
+        job.verdict = match decoder(&mut job) {
+            Ok((tokens, text, steps)) => {
+                let mut verdict = Verdict::Decoded;
+                let mut due = time.now();
+                for step in steps {
+                    if !is_wanted(lane, &job.order, desk) {
+                        verdict = Verdict::Abandoned;
+                        break;
+                    }
+                    // From one moment, so that what the clock rounds up does not add up.
+                    due += step;
+                    time.sleep(due.saturating_duration_since(time.now())).await;
+                }
+                if verdict == Verdict::Decoded {
+                    (job.tokens, job.text) = (tokens, text);
+                }
+                verdict
+            }
+            Err(reason) => Verdict::Failed(reason),
+        };
         lane.give_back(job, counts);
     }
 }
@@ -442,7 +517,7 @@ mod tests {
 
     /// The next job, once the thread is through with it.
     fn wait(line: &mut Line) -> Job {
-        struct Unpark(Thread);
+        struct Unpark(thread::Thread);
         impl std::task::Wake for Unpark {
             fn wake(self: Arc<Self>) {
                 self.0.unpark();

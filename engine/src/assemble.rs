@@ -27,10 +27,10 @@ use crate::session::{Persona, Providers};
 const BUILT_IN_DIALOGUE: &str = include_str!("../../fixtures/dialogues/demo.en.yaml");
 
 /// Silero, among the models.
-const SILERO: &str = "silero-vad/silero_vad.onnx";
+pub(crate) const SILERO: &str = "silero-vad/silero_vad.onnx";
 
 /// Smart Turn, among the models.
-const SMART_TURN: &str = "smart-turn-v3.2/smart-turn-v3.2-cpu.onnx";
+pub(crate) const SMART_TURN: &str = "smart-turn-v3.2/smart-turn-v3.2-cpu.onnx";
 
 /// An assistant, ready to take calls.
 #[derive(Clone, Debug)]

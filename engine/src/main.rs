@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         }
     };
     telemetry::start(&config.log);
+    if let Command::Eval(args) = &cli.command {
+        // On a runtime of its own, whose clock is virtual.
+        return cli::eval::run(args, &config);
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = config.runtime.worker_threads {
         runtime.worker_threads(threads);
@@ -52,7 +56,7 @@ async fn run(command: Command, config: &Config) -> ExitCode {
             let library = Library::new(&config.models_dir);
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)
         }
-        // Answered before the configuration is needed.
-        Command::Config | Command::Doctor(_) => ExitCode::SUCCESS,
+        // Answered before there is a runtime.
+        Command::Config | Command::Doctor(_) | Command::Eval(_) => ExitCode::SUCCESS,
     }
 }

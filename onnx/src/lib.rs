@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod metadata;
+mod simulated;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+
+pub use simulated::{Runner, VirtualTime};
 
 /// The name under which the dynamic linker knows ONNX Runtime. The library is already in the
 /// process (sherpa-onnx links it), so the name alone finds the same copy.

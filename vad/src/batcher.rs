@@ -13,16 +13,18 @@
 //! gone, is scored by its level instead ([`EnergyScorer`]), with an error in the log.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use codecs::SampleRate;
+use onnx::VirtualTime;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::bell::{Bell, Sleep};
@@ -30,7 +32,7 @@ use crate::detector::{Score, Vad, VadStream};
 use crate::energy::{Admission, EnergyGate, EnergyScorer, Unread, level_dbfs};
 use crate::error::LoadError;
 use crate::schedule::{Schedule, ScheduleSettings, Step};
-use crate::silero::{Band, Memory, Silero};
+use crate::silero::{Band, Batch, Memory, Silero};
 use crate::window::{MAX_WINDOW, Windower};
 
 const THREAD: &str = "vad";
@@ -94,22 +96,38 @@ impl SileroVad {
     ) -> Result<Self, LoadError> {
         let silero = Silero::load(runtime, model, settings.schedule.max_batch)?;
         let (opening, opened) = sync_channel(settings.opening.max(1));
-        let (sleep, counted) = (Sleep::default(), Arc::new(Counted::default()));
-        let asleep = sleep.flag();
-        let worker = Worker {
-            silero,
-            schedule: Schedule::new(settings.schedule),
-            opened,
-            sleep,
-            counted: Arc::clone(&counted),
-            lanes: [Lane::new(Band::Narrow), Lane::new(Band::Wide)],
-        };
+        let counted = Arc::new(Counted::default());
+        let worker = Worker::new(silero, settings, opened, &counted);
+        let asleep = worker.sleep.flag();
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || worker.run())
             .map_err(|source| LoadError::Thread { name: THREAD, source })?;
         let bell = Sleep::bell(&asleep, thread.thread());
         Ok(Self { settings, opening: Some(opening), bell, counted, thread: Some(thread) })
+    }
+
+    /// The same on the clock of a simulation: in place of the thread there is a future, which is
+    /// to be run for as long as streams are open. A run of the model over `rows` windows takes
+    /// `cost(rows)` there. Windows, batches and their schedule are those of the thread.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] where the model cannot be loaded.
+    pub fn simulated<C: Fn(usize) -> Duration>(
+        runtime: &onnx::Runtime,
+        model: &Path,
+        settings: SileroSettings,
+        time: VirtualTime,
+        cost: C,
+    ) -> Result<(Self, impl Future<Output = ()> + use<C>), LoadError> {
+        let silero = Silero::load(runtime, model, settings.schedule.max_batch)?;
+        let (opening, opened) = sync_channel(settings.opening.max(1));
+        let (waker, counted) = (Arc::new(AtomicWaker::new()), Arc::new(Counted::default()));
+        let bell = Bell::of_task(&waker);
+        let worker = Worker::new(silero, settings, opened, &counted);
+        let vad = Self { settings, opening: Some(opening), bell, counted, thread: None };
+        Ok((vad, async move { worker.run_simulated(&time, &waker, cost).await }))
     }
 
     /// What the thread has done so far.
@@ -331,41 +349,63 @@ impl Lane {
 
     /// Scores what was gathered.
     fn score(&mut self, silero: &mut Silero, schedule: &Schedule, counted: &Counted) {
-        let Self { band, slots, ready } = self;
-        let mut rest = ready.as_slice();
-        for size in schedule.batches(rest.len()) {
-            let (rows, later) = rest.split_at(size);
-            rest = later;
-            let mut batch = silero.batch(*band, size);
-            for (row, &(index, _)) in rows.iter().enumerate() {
-                let slot = &slots[index];
-                if let Ok(window) = slot.pending.peek() {
-                    batch.load(row, &slot.memory, &window.samples[..band.window()]);
-                }
-            }
+        for rows in batches(schedule, self.ready.len()) {
+            let mut batch = self.load(silero, &rows);
             let outcome = batch.run();
-            counted.batches.fetch_add(1, Ordering::Relaxed);
-            let counter = if outcome.is_ok() { &counted.scored } else { &counted.failed };
-            let before = counter.fetch_add(size as u64, Ordering::Relaxed);
-            if let Err(error) = &outcome
-                && (before == 0 || before.ilog2() != (before + size as u64).ilog2())
-            {
-                // At 1, 2, 4, ... failures: an error in every batch must not fill the disk.
-                let failed = before + size as u64;
-                tracing::error!(%error, failed, "VAD inference failed; scored by level");
-            }
-            for (row, &(index, admission)) in rows.iter().enumerate() {
-                let slot = &mut slots[index];
-                let probability = if outcome.is_ok() {
-                    batch.store(row, &mut slot.memory)
-                } else {
-                    slot.memory = Memory::default();
-                    slot.pending.peek().map_or(0.0, |window| window.by_level)
-                };
-                slot.answer(if admission == Admission::Settle { 0.0 } else { probability });
-            }
+            self.answer(&rows, &mut batch, outcome, counted);
         }
     }
+
+    /// Puts these of the gathered windows into a batch.
+    fn load<'a>(&self, silero: &'a mut Silero, rows: &Range<usize>) -> Batch<'a> {
+        let mut batch = silero.batch(self.band, rows.len());
+        for (row, &(index, _)) in self.ready[rows.clone()].iter().enumerate() {
+            let slot = &self.slots[index];
+            if let Ok(window) = slot.pending.peek() {
+                batch.load(row, &slot.memory, &window.samples[..self.band.window()]);
+            }
+        }
+        batch
+    }
+
+    /// Answers these windows by what their batch came to.
+    fn answer(
+        &mut self,
+        rows: &Range<usize>,
+        batch: &mut Batch<'_>,
+        outcome: ort::Result<()>,
+        counted: &Counted,
+    ) {
+        counted.batches.fetch_add(1, Ordering::Relaxed);
+        let counter = if outcome.is_ok() { &counted.scored } else { &counted.failed };
+        let before = counter.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        let after = before + rows.len() as u64;
+        if let Err(error) = &outcome
+            && (before == 0 || before.ilog2() != after.ilog2())
+        {
+            // At 1, 2, 4, ... failures: an error in every batch must not fill the disk.
+            tracing::error!(%error, failed = after, "VAD inference failed; scored by level");
+        }
+        for (row, &(index, admission)) in self.ready[rows.clone()].iter().enumerate() {
+            let slot = &mut self.slots[index];
+            let probability = if outcome.is_ok() {
+                batch.store(row, &mut slot.memory)
+            } else {
+                slot.memory = Memory::default();
+                slot.pending.peek().map_or(0.0, |window| window.by_level)
+            };
+            slot.answer(if admission == Admission::Settle { 0.0 } else { probability });
+        }
+    }
+}
+
+/// The gathered windows in the schedule's batches.
+fn batches(schedule: &Schedule, ready: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    schedule.batches(ready).scan(0, |next, size| {
+        let rows = *next..*next + size;
+        *next = rows.end;
+        Some(rows)
+    })
 }
 
 /// The inference thread.
@@ -379,6 +419,22 @@ struct Worker {
 }
 
 impl Worker {
+    fn new(
+        silero: Silero,
+        settings: SileroSettings,
+        opened: Receiver<Box<Slot>>,
+        counted: &Arc<Counted>,
+    ) -> Self {
+        Self {
+            silero,
+            schedule: Schedule::new(settings.schedule),
+            opened,
+            sleep: Sleep::default(),
+            counted: Arc::clone(counted),
+            lanes: [Lane::new(Band::Narrow), Lane::new(Band::Wide)],
+        }
+    }
+
     fn run(mut self) {
         while self.admit() {
             self.retire();
@@ -387,6 +443,39 @@ impl Worker {
                 Step::AwaitWork => self.sleep.until_rung(None, || self.is_ready()),
                 Step::SleepUntil(then) => {
                     thread::park_timeout(then.saturating_duration_since(Instant::now()));
+                }
+            }
+        }
+    }
+
+    /// The same on the clock of a simulation.
+    async fn run_simulated(
+        mut self,
+        time: &VirtualTime,
+        waker: &AtomicWaker,
+        cost: impl Fn(usize) -> Duration,
+    ) {
+        while self.admit() {
+            self.retire();
+            match self.schedule.next(time.now(), self.streams(), self.is_ready()) {
+                Step::Run => self.score_simulated(time, &cost).await,
+                Step::AwaitWork => time.until_woken(waker, None).await,
+                Step::SleepUntil(then) => {
+                    time.sleep(then.saturating_duration_since(time.now())).await;
+                }
+            }
+        }
+    }
+
+    async fn score_simulated(&mut self, time: &VirtualTime, cost: &impl Fn(usize) -> Duration) {
+        let Self { silero, schedule, counted, lanes, .. } = self;
+        for lane in lanes {
+            while lane.gather(counted) {
+                for rows in batches(schedule, lane.ready.len()) {
+                    let mut batch = lane.load(silero, &rows);
+                    let outcome = batch.run();
+                    time.sleep(cost(rows.len())).await;
+                    lane.answer(&rows, &mut batch, outcome, counted);
                 }
             }
         }

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use atomic_waker::AtomicWaker;
+use onnx::Runner;
+
 /// The thread's end.
 #[derive(Debug, Default)]
 pub(crate) struct Sleep {
@@ -16,7 +19,7 @@ pub(crate) struct Sleep {
 impl Sleep {
     /// A bell for the thread that owns this.
     pub(crate) fn bell(asleep: &Arc<AtomicBool>, thread: &Thread) -> Bell {
-        Bell { thread: thread.clone(), asleep: Arc::clone(asleep) }
+        Bell { runner: Runner::Thread(thread.clone()), asleep: Arc::clone(asleep) }
     }
 
     /// What [`bell`](Self::bell) needs, taken before the thread has it.
@@ -45,21 +48,30 @@ impl Sleep {
 /// A stream's end.
 #[derive(Clone, Debug)]
 pub(crate) struct Bell {
-    thread: Thread,
+    runner: Runner,
     asleep: Arc<AtomicBool>,
 }
 
 impl Bell {
+    /// A bell for a task, which is woken whenever it rings.
+    pub(crate) fn of_task(waker: &Arc<AtomicWaker>) -> Self {
+        Self { runner: Runner::Task(Arc::clone(waker)), asleep: Arc::default() }
+    }
+
     /// Wakes the thread, whatever it waits for: a stream has come or gone.
     pub(crate) fn ring(&self) {
-        self.thread.unpark();
+        self.runner.wake();
     }
 
     /// Wakes the thread if it sleeps for want of work. To be called after the work is in its ring.
     pub(crate) fn ring_if_asleep(&self) {
+        if matches!(self.runner, Runner::Task(_)) {
+            self.runner.wake();
+            return;
+        }
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::Relaxed) {
-            self.thread.unpark();
+            self.runner.wake();
         }
     }
 }

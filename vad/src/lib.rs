@@ -34,5 +34,5 @@ pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};
 pub use scripted::ScriptedVad;
 pub use smart_turn::TurnModel;
-pub use turn::{TurnCounters, TurnSettings, TurnWorker};
+pub use turn::{Ear, TurnCounters, TurnSettings, TurnWorker};
 pub use turn_stream::TurnStream;

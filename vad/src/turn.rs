@@ -22,14 +22,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use atomic_waker::AtomicWaker;
 use codecs::{Resampler, SampleRate};
+use onnx::VirtualTime;
 
 use crate::bell::{Bell, Sleep};
 use crate::error::LoadError;
 use crate::mel;
 use crate::silero::Band;
 use crate::smart_turn::TurnModel;
-use crate::turn_stream::{self, Slot, TurnStream};
+use crate::turn_stream::{self, Ask, Slot, TurnStream};
 
 const THREAD: &str = "turn";
 /// How often the thread lets go of the old when nobody asks.
@@ -91,21 +93,40 @@ impl TurnWorker {
     ) -> Result<Self, LoadError> {
         let model = TurnModel::load(runtime, model)?;
         let (opening, opened) = sync_channel(settings.opening.max(1));
-        let (sleep, counted) = (Sleep::default(), Arc::new(Counted::default()));
-        let asleep = sleep.flag();
-        let counted_here = Arc::clone(&counted);
+        let counted = Arc::new(Counted::default());
+        let mut ear = Ear::new(model);
+        let look = move |rate, parts: [&[i16]; 2]| ear.listen(rate, parts);
+        let worker = Worker::new(look, settings.patience, opened, &counted);
+        let asleep = worker.sleep.flag();
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || {
                 onnx::lower_thread_priority();
-                let slots = Vec::new();
-                let ear = Ear::new(model);
-                let patience = settings.patience;
-                Worker { ear, patience, opened, sleep, counted: counted_here, slots }.run();
+                worker.run();
             })
             .map_err(|source| LoadError::Thread { name: THREAD, source })?;
         let bell = Sleep::bell(&asleep, thread.thread());
         Ok(Self { opening: Some(opening), bell, counted, thread: Some(thread) })
+    }
+
+    /// The same on the clock of a simulation: in place of the thread there is a future, which is
+    /// to be run for as long as streams are open, and in place of the model `look`, such as
+    /// [`Ear::listen`]. A look takes `cost` there. The queue is that of the thread.
+    pub fn simulated<L>(
+        settings: TurnSettings,
+        time: VirtualTime,
+        cost: Duration,
+        look: L,
+    ) -> (Self, impl Future<Output = ()> + use<L>)
+    where
+        L: FnMut(SampleRate, [&[i16]; 2]) -> ort::Result<f32>,
+    {
+        let (opening, opened) = sync_channel(settings.opening.max(1));
+        let (waker, counted) = (Arc::new(AtomicWaker::new()), Arc::new(Counted::default()));
+        let bell = Bell::of_task(&waker);
+        let worker = Worker::new(look, settings.patience, opened, &counted);
+        let run = async move { worker.run_simulated(&time, &waker, cost).await };
+        (Self { opening: Some(opening), bell, counted, thread: None }, run)
     }
 
     /// Opens the history of one call whose samples come at `rate`; `None` where that is neither 8
@@ -178,39 +199,43 @@ fn choose(
 
 /// The model, and what brings a call's rate to the model's.
 #[derive(Debug)]
-struct Ear {
+pub struct Ear {
     model: TurnModel,
     upsampler: Resampler,
     pcm: Vec<i16>,
 }
 
 impl Ear {
-    fn new(model: TurnModel) -> Self {
+    /// An ear for `model`.
+    pub fn new(model: TurnModel) -> Self {
         let upsampler = Resampler::new(SampleRate::HZ_8000, SampleRate::HZ_16000)
             .expect("the resampler knows the telephone's rates");
         let room = upsampler.output_bound(mel::SAMPLES / 2) + upsampler.flush_bound();
         Self { model, upsampler, pcm: Vec::with_capacity(room) }
     }
 
-    /// The score of a history that comes in two parts.
-    fn listen(&mut self, band: Band, parts: [&[i16]; 2]) -> ort::Result<f32> {
+    /// The score of a history at 8 or 16 kHz that comes in two parts.
+    ///
+    /// # Errors
+    ///
+    /// ONNX Runtime's own.
+    pub fn listen(&mut self, rate: SampleRate, parts: [&[i16]; 2]) -> ort::Result<f32> {
         self.pcm.clear();
-        match band {
-            Band::Narrow => {
-                for part in parts {
-                    self.upsampler.process(part, &mut self.pcm);
-                }
-                self.upsampler.flush(&mut self.pcm);
+        if rate == SampleRate::HZ_8000 {
+            for part in parts {
+                self.upsampler.process(part, &mut self.pcm);
             }
-            Band::Wide => parts.iter().for_each(|part| self.pcm.extend_from_slice(part)),
+            self.upsampler.flush(&mut self.pcm);
+        } else {
+            parts.iter().for_each(|part| self.pcm.extend_from_slice(part));
         }
         self.model.score(&self.pcm)
     }
 }
 
 /// The thread.
-struct Worker {
-    ear: Ear,
+struct Worker<L> {
+    look: L,
     patience: Duration,
     opened: Receiver<Box<Slot>>,
     sleep: Sleep,
@@ -218,22 +243,60 @@ struct Worker {
     slots: Vec<Slot>,
 }
 
-impl Worker {
+impl<L> Worker<L>
+where
+    L: FnMut(SampleRate, [&[i16]; 2]) -> ort::Result<f32>,
+{
+    fn new(
+        look: L,
+        patience: Duration,
+        opened: Receiver<Box<Slot>>,
+        counted: &Arc<Counted>,
+    ) -> Self {
+        let (sleep, counted) = (Sleep::default(), Arc::clone(counted));
+        Self { look, patience, opened, sleep, counted, slots: Vec::new() }
+    }
+
     fn run(mut self) {
         while self.admit() {
-            self.slots.retain(|slot| !slot.is_abandoned());
-            for slot in &mut self.slots {
-                slot.gather(&self.counted);
-                slot.trim();
-            }
+            self.gather();
             let now = Instant::now();
             if let Some(index) = choose(&mut self.slots, now, self.patience, &self.counted) {
-                self.look(index);
+                if let Some((ask, score)) = self.look(index) {
+                    self.answer(index, &ask, score);
+                }
                 continue;
             }
-            let at_most = (!self.slots.is_empty()).then_some(TRIM);
-            self.sleep.until_rung(at_most, || self.slots.iter().any(Slot::is_asked));
+            self.sleep.until_rung(self.trims_in(), || self.slots.iter().any(Slot::is_asked));
         }
+    }
+
+    /// The same on the clock of a simulation.
+    async fn run_simulated(mut self, time: &VirtualTime, waker: &AtomicWaker, cost: Duration) {
+        while self.admit() {
+            self.gather();
+            match choose(&mut self.slots, time.now(), self.patience, &self.counted) {
+                Some(index) => {
+                    if let Some((ask, score)) = self.look(index) {
+                        time.sleep(cost).await;
+                        self.answer(index, &ask, score);
+                    }
+                }
+                None => time.until_woken(waker, self.trims_in()).await,
+            }
+        }
+    }
+
+    fn gather(&mut self) {
+        self.slots.retain(|slot| !slot.is_abandoned());
+        for slot in &mut self.slots {
+            slot.gather(&self.counted);
+            slot.trim();
+        }
+    }
+
+    fn trims_in(&self) -> Option<Duration> {
+        (!self.slots.is_empty()).then_some(TRIM)
     }
 
     /// Takes in the streams that were opened; false once there will be no more.
@@ -247,16 +310,23 @@ impl Worker {
         }
     }
 
-    /// Answers a slot's ask.
-    fn look(&mut self, index: usize) {
-        let Self { ear, slots, counted, .. } = self;
+    /// Scores a slot's ask.
+    fn look(&mut self, index: usize) -> Option<(Ask, ort::Result<f32>)> {
+        let Self { look, slots, .. } = self;
         let slot = &mut slots[index];
-        let Some(ask) = slot.ask.take() else { return };
-        match slot.look(&ask, |band, parts| ear.listen(band, parts)) {
+        let ask = slot.ask.take()?;
+        let score = slot.look(&ask, |band, parts| look(band.rate(), parts));
+        Some((ask, score))
+    }
+
+    /// Answers it.
+    fn answer(&mut self, index: usize, ask: &Ask, score: ort::Result<f32>) {
+        let Self { slots, counted, .. } = self;
+        match score {
             Ok(probability) => {
                 // Counted first, so that who has the answer finds it counted.
                 counted.answered.fetch_add(1, Ordering::Relaxed);
-                if !slot.answer(&ask, probability) {
+                if !slots[index].answer(ask, probability) {
                     counted.answered.fetch_sub(1, Ordering::Relaxed);
                     counted.superseded.fetch_add(1, Ordering::Relaxed);
                 }
@@ -271,7 +341,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl<L> Drop for Worker<L> {
     fn drop(&mut self) {
         if thread::panicking() {
             tracing::error!("the turn thread is gone; turns end without its scores");

@@ -3,6 +3,7 @@
 pub mod call;
 pub mod demo;
 pub mod doctor;
+pub mod eval;
 pub mod models;
 pub mod replay;
 pub mod serve;
@@ -53,6 +54,9 @@ pub enum Command {
 
     /// Say what is missing for calls to work, and how to mend it
     Doctor(DoctorArgs),
+
+    /// Run recordings through the pipeline on virtual time, and measure its turn-taking
+    Eval(EvalArgs),
 
     /// Run a call's journal through the turn-taking again, and compare every decision
     Replay(ReplayArgs),
@@ -143,6 +147,55 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+/// `causerie eval`
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// A folder of recordings with an eval.tsv: file, lang, kind, prompt, transcript, start_ms,
+    /// end_ms
+    #[arg(value_name = "DIR", required_unless_present = "measure_costs")]
+    pub folder: Option<PathBuf>,
+
+    /// Play dictated utterances slowed, too: pauses of 0.7 to 1.8 s between groups of words
+    #[arg(long)]
+    pub slow: bool,
+
+    /// Play the set again with more and with less patience, for the curve of cut-offs against delay
+    #[arg(long)]
+    pub curve: bool,
+
+    /// Play transcripts in, even where a recogniser is installed
+    #[arg(long)]
+    pub oracle: bool,
+
+    /// An assistant whose startSpeakingPlan and stopSpeakingPlan to use [default: ours]
+    #[arg(long, value_name = "FILE.json")]
+    pub plan: Option<PathBuf>,
+
+    /// Write the whole report
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write a page with plots and every utterance
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Keep the models' answers here, so that a further run with other settings takes seconds
+    #[arg(long, value_name = "FILE")]
+    pub memo: Option<PathBuf>,
+
+    /// What inference costs, as --measure-costs prints it [default: figures of a 2-core machine]
+    #[arg(long, value_name = "FILE.json")]
+    pub costs: Option<PathBuf>,
+
+    /// Measure what inference costs on this machine, print it as JSON, and do nothing else
+    #[arg(long)]
+    pub measure_costs: bool,
+
+    /// Only files whose path holds this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+}
+
 /// `causerie replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -171,11 +224,11 @@ impl Cli {
                 set("data_dir", args.data_dir.clone());
             }
             Command::Replay(args) => set("data_dir", args.data_dir.clone()),
-            Command::Call(_)
-            | Command::Config
-            | Command::Demo(_)
-            | Command::Doctor(_)
-            | Command::Models(_) => {}
+            // What they print would be buried.
+            Command::Demo(_) | Command::Eval(_) => {
+                sources.defaults.insert("log.filter", "warn".to_owned());
+            }
+            Command::Call(_) | Command::Config | Command::Doctor(_) | Command::Models(_) => {}
         }
         sources
     }

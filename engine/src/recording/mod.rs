@@ -20,7 +20,7 @@ use codecs::SampleRate;
 
 pub(crate) use recorder::make_private_directory;
 pub use recorder::{Recorder, SteppedRecorder};
-pub use tap::{CallTap, FinishHandle};
+pub use tap::{CallTap, FinishHandle, JournalEnd};
 pub use timeline::{AudioReport, Timeline};
 
 /// A call's recording, in its directory: 16-bit stereo, the caller left, the agent right.

@@ -48,7 +48,7 @@ pub(super) struct Shared {
 impl Shared {
     /// The files are complete.
     pub(super) fn complete(&self, report: Report) {
-        // A second report would mean two writers for one call; the first stands.
+        // The first stands.
         let _ = self.report.set(report);
         self.waker.wake();
     }
@@ -61,6 +61,30 @@ pub(super) struct TapReader {
     pub(super) samples: Consumer<i16>,
     pub(super) lines: Consumer<u8>,
     pub(super) shared: Arc<Shared>,
+}
+
+impl Drop for TapReader {
+    fn drop(&mut self) {
+        // Whoever waits for the files must not wait for ever, whatever became of the writer. A
+        // report that was given stands.
+        let error = Some("the recorder stopped before the files were complete".to_owned());
+        self.shared.complete(Report { error, ..Report::default() });
+    }
+}
+
+/// The other end of [`CallTap::journal_only`]. To be read at least each second.
+#[derive(Debug)]
+pub struct JournalEnd {
+    reader: TapReader,
+}
+
+impl JournalEnd {
+    /// Appends what was written since the last time.
+    pub fn read_into(&mut self, bytes: &mut Vec<u8>) {
+        if let Ok(chunk) = self.reader.lines.read_chunk(self.reader.lines.slots()) {
+            bytes.extend(chunk);
+        }
+    }
 }
 
 /// Takes a call's audio and journal from its session. Belongs to the session's task; none of its
@@ -92,6 +116,13 @@ impl CallTap {
         let shared = Arc::new(Shared::default());
         shared.complete(Report::default());
         Self { audio: None, journal: None, shared }
+    }
+
+    /// A tap of the journal alone, for a call that is played by hand, and the other end of it.
+    pub fn journal_only() -> (Self, JournalEnd) {
+        let rate = codecs::SampleRate::HZ_8000;
+        let (tap, reader) = Self::new(Options { audio: false, journal: true, rate });
+        (tap, JournalEnd { reader })
     }
 
     /// A tap and the writer's end of it.

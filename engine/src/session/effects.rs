@@ -12,10 +12,10 @@ impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
     pub(super) fn carry_out(&mut self, output: &Output, now: Instant) -> Option<Input<'static>> {
         match output {
-            Output::StartReply { turn, speculative, user } => {
+            Output::StartReply { turn, speculative, user, prompt } => {
                 let dictated = self.floor.dictated(user);
                 let (persona, history) = (self.egress.persona(), self.floor.history());
-                let request = history::request(persona, history, user, dictated.as_ref());
+                let request = history::request(persona, history, (user, dictated.as_ref()), prompt);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {

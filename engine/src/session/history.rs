@@ -11,12 +11,14 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 const STILL_RUNNING: &str = "The tool is still running.";
 
 /// The request for a reply to `history`, followed by the caller's words `user` that are not in
-/// it yet (empty: none) and dictate `dictated`.
+/// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
+/// none).
 pub(super) fn request(
     persona: &Persona,
     history: &[Entry],
     user: &str,
-    dictated: Option<&Dictated>,
+    (user, dictated): (&str, Option<&Dictated>),
+    prompt: &str,
 ) -> ChatRequest {
     let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
     messages.extend_from_slice(&persona.preamble);
@@ -54,6 +56,9 @@ pub(super) fn request(
     answer(&mut messages, &mut unanswered);
     if !user.is_empty() {
         messages.push(user_message(user, dictated));
+    }
+    if !prompt.is_empty() {
+        messages.push(ChatMessage::System { content: prompt.to_owned() });
     }
     ChatRequest {
         messages,
@@ -182,16 +187,24 @@ mod tests {
 
     #[test]
     fn words_that_are_not_in_history_come_last() {
-        let request = request(&persona(), &[user("Hello.")], "Are you there?", None);
+        let request = request(&persona(), &[user("Hello.")], ("Are you there?", None), "");
         assert_eq!(request.messages.len(), 3);
         assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
+    }
+
+    #[test]
+    fn an_instruction_for_one_reply_stands_at_the_end_of_it() {
+        let request =
+            request(&persona(), &[user("Hello.")], ("", None), "Ask whether they are there.");
+        let content = "Ask whether they are there.".to_owned();
+        assert_eq!(request.messages.last(), Some(&ChatMessage::System { content }));
     }
 
     #[test]
     fn every_call_is_answered_before_the_caller_goes_on() {
         let answered = Entry::ToolResult { id: "a".to_owned(), result: "done".to_owned() };
         let history = [user("Book it."), call("a"), call("b"), answered, user("Well?")];
-        let request = request(&persona(), &history, "", None);
+        let request = request(&persona(), &history, ("", None), "");
         let [_, _, ChatMessage::Assistant { tool_calls, .. }, first, second, last] =
             &request.messages[..]
         else {

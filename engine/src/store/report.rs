@@ -253,6 +253,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::SilenceTimedOut => "silence-timed-out",
         EndReason::ManuallyCanceled => "manually-canceled",
         EndReason::WorkerShutdown => "worker-shutdown",
+        EndReason::NoCapacity => "call.in-progress.error-vapifault-worker-not-available",
         EndReason::MediaLost | EndReason::MediaStalled | EndReason::MediaBroken => {
             "phone-call-provider-closed-websocket"
         }

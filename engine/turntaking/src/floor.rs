@@ -6,6 +6,7 @@ mod concluding;
 mod cut;
 mod failing;
 mod hearing;
+mod idle;
 mod invariants;
 mod keypad;
 mod replying;
@@ -20,6 +21,7 @@ use crate::counters::Counters;
 use crate::dictation::{self, Dictated};
 use crate::expectation::Expectation;
 use crate::history::{Entry, History};
+use crate::idle::Idle;
 use crate::input::{Input, TurnId};
 use crate::interruption;
 use crate::output::{Event, Output};
@@ -46,6 +48,8 @@ pub struct Floor {
     phrases: Phrases,
     rules: Rules,
     wait_function: Option<WaitFunction>,
+    /// The same while the assistant greets.
+    greeting_phrases: Phrases,
     seed: u64,
     started: Instant,
     now: Instant,
@@ -53,6 +57,7 @@ pub struct Floor {
     state: State,
     caller: Caller,
     keypad: Keypad,
+    idle: Idle,
     toolbox: Toolbox,
     history: History,
     counters: Counters,
@@ -80,19 +85,25 @@ pub struct Floor {
 impl Floor {
     /// The floor of a call that begins at `now`. Nothing happens before [`Input::Connected`].
     ///
-    /// `seed` stands for every choice that is left to chance, so that a journal replays bit for
-    /// bit; none is at present.
+    /// `seed` stands for every choice that is left to chance (which of several idle messages), so
+    /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
         let plan = &settings.stop_speaking;
-        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
         let rules = Rules::new(&settings.start_speaking.rules);
         // One that cannot be used is refused by the configuration; ours does its work.
         let wait_function = match &settings.start_speaking.smart_endpointing {
             SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
             SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
         };
+        let phrases = Phrases::new(
+            &plan.acknowledgement_phrases,
+            &plan.interruption_phrases,
+            &settings.languages,
+        );
         Self {
+            idle: Idle::new(&settings.idle),
             settings,
+            greeting_phrases: phrases.over_a_greeting(),
             phrases,
             rules,
             wait_function,
@@ -268,6 +279,7 @@ impl Floor {
             Reason::Held => self.on_held_overdue(now),
             Reason::Release => self.on_release(now),
             Reason::Keypad => self.submit_keys(now),
+            Reason::Idle => self.on_idle(now),
             Reason::ReplyStalled => self.on_reply_stalled(now),
             Reason::SilenceTimeout => self.on_silence_timeout(now),
             Reason::MaxDuration => self.on_max_duration(now),
@@ -296,7 +308,7 @@ impl Floor {
             Cause::Greeting => !self.settings.first_message_interruptions,
             Cause::Order(order) => order.end_call_after,
             Cause::Farewell => true,
-            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results => false,
+            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results | Cause::Idle { .. } => false,
         }
     }
 
@@ -306,10 +318,23 @@ impl Floor {
             self.caller.voicing().is_some() || self.caller.spoke_until() > reply.times.first_played;
         interruption::words_interrupt(
             &self.settings.stop_speaking,
-            &self.phrases,
+            self.phrases_over(reply),
             self.caller.text(),
             spoken,
         )
+    }
+
+    /// What the caller's words are compared with while this reply is heard.
+    const fn phrases_over(&self, reply: &Reply) -> &Phrases {
+        match &reply.cause {
+            Cause::Greeting => &self.greeting_phrases,
+            Cause::Turn { .. }
+            | Cause::ClosedTurn
+            | Cause::Results
+            | Cause::Order(_)
+            | Cause::Idle { .. }
+            | Cause::Farewell => &self.phrases,
+        }
     }
 
     fn new_turn(&mut self) -> TurnId {

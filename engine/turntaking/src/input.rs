@@ -100,8 +100,11 @@ pub enum EndReason {
     MediaStalled,
     /// The carrier does not keep to its protocol.
     MediaBroken,
-    /// The engine is shutting down and the call did not finish within the limit.
+    /// The engine is shutting down and takes no new calls, or the call did not finish within the
+    /// limit.
     WorkerShutdown,
+    /// All places are taken: the call never began.
+    NoCapacity,
     /// A provider failed and nothing could take its place.
     ProviderFailed(Stage),
     /// An operator, the API, or the end of the process.

@@ -41,11 +41,15 @@ struct RecordOut<'a> {
     outputs: &'a [Output],
 }
 
-#[derive(Deserialize)]
-struct RecordIn {
-    t: Instant,
-    input: Input<'static>,
-    outputs: Vec<Output>,
+/// One input of a call, and what the Floor asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Record {
+    /// When it was told, on the call's clock.
+    pub t: Instant,
+    /// What the Floor was told.
+    pub input: Input<'static>,
+    /// What it asked for.
+    pub outputs: Vec<Output>,
 }
 
 /// The header as a line, line feed included. `now` is what [`Floor::new`] was given.
@@ -189,7 +193,7 @@ pub fn replay<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<ReplayRepo
         ended: None,
     };
     while let Some((line, text)) = lines.next() {
-        let record: RecordIn = match serde_json::from_str(text) {
+        let record: Record = match serde_json::from_str(text) {
             Ok(record) => record,
             Err(_) if lines.peek().is_none() => {
                 report.torn_line = Some(line);
@@ -211,6 +215,28 @@ pub fn replay<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<ReplayRepo
         report.ended = Some(*reason);
     }
     Ok(report)
+}
+
+/// Reads a journal without replaying it. A torn last line is left out.
+///
+/// # Errors
+///
+/// Where the journal cannot be read.
+pub fn read<'a>(
+    lines: impl IntoIterator<Item = &'a str>,
+) -> Result<(Header, Vec<Record>), ReplayError> {
+    let mut lines = lines.into_iter().enumerate().map(|(at, line)| (at + 1, line)).peekable();
+    let (_, first) = lines.next().ok_or(ReplayError::Empty)?;
+    let header = header(first)?;
+    let mut records = Vec::new();
+    while let Some((line, text)) = lines.next() {
+        match serde_json::from_str(text) {
+            Ok(record) => records.push(record),
+            Err(_) if lines.peek().is_none() => break,
+            Err(error) => return Err(ReplayError::Record { line, reason: error.to_string() }),
+        }
+    }
+    Ok((header, records))
 }
 
 fn header(line: &str) -> Result<Header, ReplayError> {
@@ -279,6 +305,20 @@ mod tests {
         assert_eq!((report.inputs, report.ended), (11, Some(EndReason::CustomerEndedCall)));
         assert!(report.outputs > 8);
         assert_eq!(report.header.seed, 7);
+    }
+
+    #[test]
+    fn a_journal_can_be_read() {
+        let journal = journal();
+        let (header, records) = read(journal.lines()).expect("a whole journal");
+        assert_eq!((header.seed, records.len()), (7, 11));
+        assert_eq!(records[0].input, Input::Connected);
+        let torn = read(journal[..journal.len() - 20].lines()).expect("the rest is whole");
+        assert_eq!(torn.1, records[..10]);
+        assert_eq!(read([]), Err(ReplayError::Empty));
+        let mut lines: Vec<_> = journal.lines().collect();
+        lines[3] = "{\"t\":1}";
+        assert!(matches!(read(lines), Err(ReplayError::Record { line: 4, .. })));
     }
 
     #[test]

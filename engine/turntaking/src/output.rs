@@ -118,7 +118,8 @@ pub enum Event {
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Output {
     /// Ask the language model for a reply to the history, followed by `user` where it is not
-    /// empty (those words enter history when the reply is committed).
+    /// empty (those words enter history when the reply is committed), and by `prompt`, an
+    /// instruction for this reply alone, where that is not.
     StartReply {
         /// The new reply.
         turn: TurnId,
@@ -126,6 +127,9 @@ pub enum Output {
         speculative: bool,
         /// The caller's words that are not yet in history.
         user: String,
+        /// What the model is told to say, where nobody has spoken.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prompt: String,
     },
     /// The speculative reply is wanted: play it as it comes.
     CommitReply {

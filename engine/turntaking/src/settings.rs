@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::idle::IdleRule;
+use crate::language::Language;
 use crate::phrases;
 use crate::rules::EndpointingRule;
 use crate::wait_function;
@@ -32,6 +34,10 @@ pub struct StartSpeakingPlan {
     pub rules: Vec<EndpointingRule>,
     /// Smart endpointing, which goes before the recogniser's own end of turn.
     pub smart_endpointing: SmartEndpointing,
+    /// Smart endpointing's silences in percent of what it would take. 100 is the setting it is
+    /// made for; others are for measuring how cut-offs are traded for delay.
+    #[serde(default = "as_made")]
+    pub patience: u32,
     /// Silence that ends a turn whose transcript ends in punctuation. Vapi: 0.1 s.
     pub on_punctuation: Duration,
     /// Silence that ends a turn whose transcript does not. Vapi: 1.5 s.
@@ -80,10 +86,15 @@ pub struct StopSpeakingPlan {
     pub voice: Duration,
     /// Silence after an interruption before the assistant may speak again. Vapi: 1 s.
     pub backoff: Duration,
-    /// Never interrupt (compared without case and punctuation).
+    /// Never interrupt (compared without case and punctuation). Ours: those of the
+    /// [`Settings::languages`].
     pub acknowledgement_phrases: Vec<String>,
-    /// Always interrupt.
+    /// Always interrupt. Ours: the same.
     pub interruption_phrases: Vec<String>,
+}
+
+const fn as_made() -> u32 {
+    100
 }
 
 impl Default for StartSpeakingPlan {
@@ -92,6 +103,7 @@ impl Default for StartSpeakingPlan {
             wait: Duration::ZERO,
             rules: Vec::new(),
             smart_endpointing: SmartEndpointing::Own,
+            patience: as_made(),
             on_punctuation: Duration::from_millis(100),
             on_no_punctuation: Duration::from_millis(1_500),
             on_number: Duration::from_millis(500),
@@ -107,8 +119,8 @@ impl Default for StopSpeakingPlan {
             // The end of the caller's turn already is a silence; a second on top of it is the
             // most audible difference between a machine and a person.
             backoff: Duration::ZERO,
-            acknowledgement_phrases: phrases::default_acknowledgements(),
-            interruption_phrases: phrases::default_interruptions(),
+            acknowledgement_phrases: phrases::acknowledgements(&default_languages()),
+            interruption_phrases: phrases::interruptions(&default_languages()),
         }
     }
 }
@@ -116,7 +128,8 @@ impl Default for StopSpeakingPlan {
 /// Keys of the caller's keypad taken as words (Vapi's `keypadInputPlan`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeypadPlan {
-    /// An entry ends when no key was pressed for this long. Vapi: 2 s.
+    /// An entry ends when no key was pressed for this long. Vapi: 2 s. Zero: only a delimiter ends
+    /// it, and where there is none, each key is an entry.
     pub timeout: Duration,
     /// Each of these keys ends an entry and is no part of it. Vapi: none; customers send `#`.
     pub delimiters: String,
@@ -131,6 +144,9 @@ impl Default for KeypadPlan {
 /// Everything the Floor decides by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// What callers speak: whose fillers are no words, and whose greetings ask for no answer.
+    #[serde(default = "default_languages")]
+    pub languages: Vec<Language>,
     /// The greeting; empty: none.
     pub first_message: String,
     /// Who speaks first.
@@ -151,6 +167,12 @@ pub struct Settings {
     pub end_call_phrases: Vec<String>,
     /// Said before the call is ended by the assistant or a timer; empty: nothing.
     pub end_call_message: String,
+    /// What follows on the caller's silence.
+    #[serde(default)]
+    pub idle: Vec<IdleRule>,
+    /// Said before `silence_timeout` ends the call; empty: `end_call_message` is.
+    #[serde(default)]
+    pub silence_timeout_message: String,
     /// Keypad input; `None`: keys are ignored, and counted.
     #[serde(default)]
     pub keypad: Option<KeypadPlan>,
@@ -161,6 +183,7 @@ impl Default for Settings {
     /// speculation, and no silence that serves nobody (`wait`, `backoff`).
     fn default() -> Self {
         Self {
+            languages: default_languages(),
             first_message: String::new(),
             first_message_mode: FirstMessageMode::default(),
             first_message_interruptions: false,
@@ -171,12 +194,26 @@ impl Default for Settings {
             max_duration: Duration::from_secs(600),
             end_call_phrases: Vec::new(),
             end_call_message: String::new(),
+            idle: Vec::new(),
+            silence_timeout_message: String::new(),
             keypad: None,
         }
     }
 }
 
+/// Callers mix them.
+fn default_languages() -> Vec<Language> {
+    vec![Language::English, Language::French]
+}
+
 impl Settings {
+    /// Callers speak these languages, and acknowledge and interrupt as one does in them.
+    pub fn speak(&mut self, languages: Vec<Language>) {
+        self.stop_speaking.acknowledgement_phrases = phrases::acknowledgements(&languages);
+        self.stop_speaking.interruption_phrases = phrases::interruptions(&languages);
+        self.languages = languages;
+    }
+
     /// Vapi's own defaults (`defaults = "vapi"` in the configuration).
     pub fn vapi() -> Self {
         let ours = Self::default();

@@ -117,6 +117,10 @@ impl Floor {
                 let text = order.text.clone();
                 self.say(now, Cause::Order(order), text)
             }
+            Cause::Idle { rule, action } => match self.act_on_silence(now, rule, action) {
+                Some(again) => again,
+                None => return self.take_floor(now),
+            },
             cause @ (Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results | Cause::Farewell) => {
                 let mut again = self.ask_model(now, cause, String::new(), release.is_some());
                 again.user = reply.user;

@@ -158,13 +158,16 @@ fn of<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
 /// An output in one line.
 pub(crate) fn show(output: &Output) -> String {
     match output {
-        Output::StartReply { turn, speculative, user } => {
+        Output::StartReply { turn, speculative, user, prompt } => {
             let mut line = format!("start {}", turn.0);
             if *speculative {
                 line.push_str(" speculative");
             }
             if !user.is_empty() {
                 write!(line, " {user:?}").expect("a string");
+            }
+            if !prompt.is_empty() {
+                write!(line, " to {prompt:?}").expect("a string");
             }
             line
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use turntaking::Floor;
+use turntaking::idle::{IdleAction, IdleRule};
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::journal;
 use turntaking::output::Output;
@@ -197,6 +198,7 @@ impl World {
             && (how.is_multiple_of(32) || !rare.contains(&reason))
         {
             self.now = self.now.max(at);
+            self.count(&format!("{reason:?}"));
             self.tell(Input::Timeout);
         }
     }
@@ -617,8 +619,23 @@ fn settings(choice: u8) -> Settings {
             timeout: Duration::from_millis(u64::from(choice) * 8),
         }];
     }
+    if choice & 128 != 0 {
+        let rule = |seconds, actions| IdleRule {
+            timeout: Duration::from_secs(seconds),
+            most: 2,
+            reset_on_speech: seconds == 5,
+            actions,
+        };
+        let say = IdleAction::Say(vec!["Are you there?".to_owned(), "Hello?".to_owned()]);
+        let ask = IdleAction::Ask("Ask whether they are there.".to_owned());
+        settings.idle = vec![
+            rule(5, vec![say.clone(), ask]),
+            rule(12, vec![say, IdleAction::Say(vec![" ".to_owned()]), IdleAction::EndCall]),
+        ];
+    }
     if choice & 64 != 0 {
-        settings.keypad = Some(KeypadPlan::default());
+        let timeout = Duration::from_secs(if choice & 16 == 0 { 2 } else { 0 });
+        settings.keypad = Some(KeypadPlan { timeout, ..KeypadPlan::default() });
         settings.stop_speaking.backoff = Duration::from_millis(700);
     }
     settings

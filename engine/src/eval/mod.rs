@@ -1,0 +1,239 @@
+//! `causerie eval`: recordings through the true pipeline, on virtual time.
+//!
+//! ```text
+//! eval.tsv ─▶ recording ─▶ 8 kHz µ-law ─▶ + 4 s of its line's noise ─▶ scripted leg
+//!                                                                          │
+//!       report ◀─ score ◀─ decisions ◀─ journal ◀─ Session (driver, ingress, Floor, egress)
+//!                                                     │
+//!                         Silero, smart-turn, Moonshine: tasks on tokio's paused clock
+//! ```
+//!
+//! **The same code as in a call:** the session's driver with its ingress, egress and clock; the
+//! Floor; Silero with its energy gate, batches and hysteresis gate; smart-turn with its history and
+//! queue; Moonshine with its utterances, re-decoding schedule and queue of decodes; the models
+//! themselves. **Not the same:** an ideal loudspeaker stands in for the carrier ([`ScriptedLeg`]);
+//! the language model and the voice are scripted and answer at once; inference threads are tasks,
+//! whose results come after a stated cost ([`Costs`]) instead of a measured time; and where no
+//! recogniser is installed for a language an [`oracle`] takes its place.
+//!
+//! Nothing here depends on the machine's speed, on chance that is not seeded by a file's name, or
+//! on the order in which threads run: two runs are the same, byte for byte.
+//!
+//! [`ScriptedLeg`]: crate::transport::scripted::ScriptedLeg
+
+mod baseline;
+mod call;
+mod chance;
+mod costs;
+mod curve;
+mod decision;
+mod html;
+mod line;
+mod machine;
+mod measure;
+mod memo;
+pub mod oracle;
+mod plot;
+mod report;
+mod score;
+mod set;
+mod slow;
+mod sound;
+mod table;
+mod utterance;
+
+use std::cell::RefCell;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+use turntaking::settings::Settings;
+
+pub use baseline::Pause;
+pub use call::CallError;
+pub use costs::Costs;
+pub use curve::{Curve, PATIENCES, Point};
+pub use decision::{Decisions, Moment, Speech};
+pub use html::page as html_page;
+pub use machine::MachineError;
+pub use measure::{MeasureError, measure};
+pub use report::{Figures, Part, Report};
+pub use score::{Rate, Times};
+pub use set::{Entry, LIST, SetError, Skipped};
+pub use table::write as write_table;
+pub use utterance::{Outcome, Variant};
+
+use crate::assemble::{SILERO, SMART_TURN};
+use crate::config::Config;
+use curve::Pass;
+use machine::{MOONSHINE, Machine};
+use memo::Memo;
+use utterance::Prepared;
+
+/// What to evaluate, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder with the list.
+    pub folder: PathBuf,
+    /// What the Floor decides by.
+    pub settings: Settings,
+    /// Dictated utterances are played slowed, too.
+    pub slow: bool,
+    /// Patiences at which the set is played again for the curve, in percent (see
+    /// [`StartSpeakingPlan::patience`](turntaking::settings::StartSpeakingPlan::patience)).
+    pub patiences: Vec<u32>,
+    /// The oracle transcribes everything.
+    pub oracle: bool,
+    /// What inference costs.
+    pub costs: Costs,
+    /// Where answers of the models are kept between runs.
+    pub memo: Option<PathBuf>,
+    /// Only files whose path holds this.
+    pub only: Option<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// The set.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// The models.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// A call.
+    #[error("{file}: {error}")]
+    Call {
+        /// The recording.
+        file: String,
+        /// What went wrong.
+        #[source]
+        error: CallError,
+    },
+    /// The file of kept answers.
+    #[error("{}: {source}; give another --memo, or none", path.display())]
+    Memo {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The runtime.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+}
+
+/// Evaluates a set. `say` is told of the progress.
+///
+/// # Errors
+///
+/// Where the set or the models cannot be read, or a call cannot be played. A recording that cannot
+/// be read is no error: it is listed as skipped.
+pub fn run(
+    options: &Options,
+    config: &Config,
+    say: &mut dyn FnMut(&str),
+) -> Result<Report, EvalError> {
+    let (entries, mut skipped) = set::read(&options.folder)?;
+    let only = |entry: &Entry| options.only.as_ref().is_none_or(|only| entry.file.contains(only));
+    let mut prepared = Vec::new();
+    for entry in entries.iter().filter(|entry| only(entry)) {
+        for variant in [Variant::Natural, Variant::Slow] {
+            if variant == Variant::Slow && !(options.slow && entry.is_dictated()) {
+                continue;
+            }
+            match Prepared::new(entry, &options.folder, variant) {
+                Ok(utterance) => prepared.push(utterance),
+                Err(reason) => {
+                    let reason = match variant {
+                        Variant::Natural => reason,
+                        Variant::Slow => format!("slowed: {reason}"),
+                    };
+                    skipped.push(Skipped { file: entry.file.clone(), reason });
+                }
+            }
+        }
+    }
+    let memo = open_memo(options, config)?;
+    let (outcomes, others) = on_virtual_time(async {
+        let machine = Machine::start(config, &options.costs, &memo)?;
+        let stage = Stage { machine, prepared, oracle: options.oracle };
+        let outcomes = stage.play(&options.settings, say).await?;
+        let mut others = Vec::with_capacity(options.patiences.len());
+        for &patience in &options.patiences {
+            let mut settings = options.settings.clone();
+            settings.start_speaking.patience = patience;
+            let mut say = |line: &str| say(&format!("patience {patience} %: {line}"));
+            others.push(Pass { patience, outcomes: stage.play(&settings, &mut say).await? });
+        }
+        Ok::<_, EvalError>((outcomes, others))
+    })
+    .map_err(EvalError::Runtime)??;
+    if let Some(path) = &options.memo {
+        let failed = |source| EvalError::Memo { path: path.clone(), source };
+        memo.borrow().save(path).map_err(failed)?;
+    }
+    let look_ms = i64::try_from(options.costs.turn_look_us / 1_000).unwrap_or(i64::MAX);
+    let curves = curve::curves(&outcomes, &others, look_ms);
+    Ok(Report::new(options, skipped, outcomes, curves))
+}
+
+/// A set, ready to be played.
+struct Stage {
+    machine: Machine,
+    prepared: Vec<Prepared>,
+    oracle: bool,
+}
+
+impl Stage {
+    /// Plays all of it, one utterance after the other.
+    async fn play(
+        &self,
+        settings: &Settings,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Outcome>, EvalError> {
+        let mut outcomes = Vec::with_capacity(self.prepared.len());
+        for (at, utterance) in self.prepared.iter().enumerate() {
+            let file = &utterance.entry.file;
+            say(&format!("{}/{} {file}", at + 1, self.prepared.len()));
+            let outcome = utterance.play(&self.machine, settings, self.oracle).await;
+            outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Runs `work` to its end on a runtime whose clock stands still but for what is waited for.
+fn on_virtual_time<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let tasks = tokio::task::LocalSet::new();
+    Ok(tasks.block_on(&runtime, work))
+}
+
+fn open_memo(options: &Options, config: &Config) -> Result<Rc<RefCell<Memo>>, EvalError> {
+    let path = options.memo.as_deref();
+    // Without a file nobody but this run has its answers.
+    let models = path.map_or_else(String::new, |_| fingerprint(config));
+    let memo = Memo::open(models, path).map_err(|source| EvalError::Memo {
+        path: path.unwrap_or(Path::new("")).to_owned(),
+        source,
+    })?;
+    Ok(Rc::new(RefCell::new(memo)))
+}
+
+/// Names the models that answer: the build, and the SHA-256 of their files.
+fn fingerprint(config: &Config) -> String {
+    let mut hash = Sha256::new();
+    let moonshine = ["encoder_model.onnx", "decoder_model_merged.onnx", "tokenizer.bin"];
+    let files = [SILERO.into(), SMART_TURN.into()]
+        .into_iter()
+        .chain(moonshine.map(|file| format!("{MOONSHINE}/{file}")));
+    for file in files {
+        hash.update(std::fs::read(config.models_dir.join(file)).unwrap_or_default());
+    }
+    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{} {digest}", env!("CARGO_PKG_VERSION"))
+}
