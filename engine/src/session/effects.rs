@@ -15,7 +15,7 @@ impl Session {
             Output::StartReply { turn, speculative, user, prompt } => {
                 let dictated = self.floor.dictated(user);
                 let (persona, history) = (self.egress.persona(), self.floor.history());
-                let request = history::request(persona, history, user, dictated.as_ref(), prompt);
+                let request = history::request(persona, history, (user, dictated.as_ref()), prompt);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {

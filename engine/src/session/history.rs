@@ -11,13 +11,13 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 const STILL_RUNNING: &str = "The tool is still running.";
 
 /// The request for a reply to `history`, followed by the caller's words `user` that are not in
-/// it yet (empty: none) and dictate `dictated`, and by the instruction `prompt` for this reply
-/// alone (empty: none).
+/// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
+/// none).
 pub(super) fn request(
     persona: &Persona,
     history: &[Entry],
     user: &str,
-    dictated: Option<&Dictated>,
+    (user, dictated): (&str, Option<&Dictated>),
     prompt: &str,
 ) -> ChatRequest {
     let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn words_that_are_not_in_history_come_last() {
-        let request = request(&persona(), &[user("Hello.")], "Are you there?", None, "");
+        let request = request(&persona(), &[user("Hello.")], ("Are you there?", None), "");
         assert_eq!(request.messages.len(), 3);
         assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
     }
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn an_instruction_for_one_reply_stands_at_the_end_of_it() {
         let request =
-            request(&persona(), &[user("Hello.")], "", None, "Ask whether they are there.");
+            request(&persona(), &[user("Hello.")], ("", None), "Ask whether they are there.");
         let content = "Ask whether they are there.".to_owned();
         assert_eq!(request.messages.last(), Some(&ChatMessage::System { content }));
     }
@@ -204,7 +204,7 @@ mod tests {
     fn every_call_is_answered_before_the_caller_goes_on() {
         let answered = Entry::ToolResult { id: "a".to_owned(), result: "done".to_owned() };
         let history = [user("Book it."), call("a"), call("b"), answered, user("Well?")];
-        let request = request(&persona(), &history, "", None, "");
+        let request = request(&persona(), &history, ("", None), "");
         let [_, _, ChatMessage::Assistant { tool_calls, .. }, first, second, last] =
             &request.messages[..]
         else {

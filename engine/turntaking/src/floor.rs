@@ -46,10 +46,10 @@ const MOST_FIRINGS: usize = 32;
 pub struct Floor {
     settings: Settings,
     phrases: Phrases,
-    /// The same while the assistant greets.
-    greeting_phrases: Phrases,
     rules: Rules,
     wait_function: Option<WaitFunction>,
+    /// The same while the assistant greets.
+    greeting_phrases: Phrases,
     seed: u64,
     started: Instant,
     now: Instant,
@@ -89,17 +89,17 @@ impl Floor {
     /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
         let plan = &settings.stop_speaking;
-        let phrases = Phrases::new(
-            &plan.acknowledgement_phrases,
-            &plan.interruption_phrases,
-            &settings.languages,
-        );
         let rules = Rules::new(&settings.start_speaking.rules);
         // One that cannot be used is refused by the configuration; ours does its work.
         let wait_function = match &settings.start_speaking.smart_endpointing {
             SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
             SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
         };
+        let phrases = Phrases::new(
+            &plan.acknowledgement_phrases,
+            &plan.interruption_phrases,
+            &settings.languages,
+        );
         Self {
             idle: Idle::new(&settings.idle),
             settings,

@@ -151,7 +151,7 @@ impl Floor {
                 return (function.wait(speaking), Ground::WaitFunction);
             }
             (SmartEndpointing::Own | SmartEndpointing::WaitFunction { .. }, _) => {
-                return (endpointing::wait(evidence) * plan.patience / 100, Ground::Smart);
+                return (self.own_wait(evidence), Ground::Smart);
             }
             (SmartEndpointing::Model, _) => return self.by_model(settling, evidence),
             (SmartEndpointing::Off, _) => {}
@@ -240,6 +240,11 @@ impl Floor {
         }
     }
 
+    /// Our own wait, as patient as the assistant wants it.
+    fn own_wait(&self, evidence: &Evidence) -> Duration {
+        endpointing::wait(evidence) * self.settings.start_speaking.patience / 100
+    }
+
     /// Asks the assistant's endpointing server about words it has not been asked about.
     fn ask_endpointing(&mut self) {
         if self.settings.start_speaking.smart_endpointing != SmartEndpointing::Model {
@@ -265,7 +270,7 @@ impl Floor {
 
     /// What the assistant's endpointing server wants; ours where it does not say.
     fn by_model(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
-        let own = (endpointing::wait(evidence), Ground::Smart);
+        let own = (self.own_wait(evidence), Ground::Smart);
         let Some(look) = &settling.look else { return own };
         let asked = look.at.since(settling.since);
         match look.answer {
