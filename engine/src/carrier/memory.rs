@@ -3,36 +3,61 @@
 //! what [`carry`](super::client::carry) does.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message as EngineMessage};
 use futures_util::{Sink, Stream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 /// The engine's end. Dropping it closes the socket.
 #[derive(Debug)]
-pub struct EngineEnd {
-    incoming: UnboundedReceiver<Message>,
-    outgoing: UnboundedSender<Message>,
-}
+pub struct EngineEnd(End);
 
 /// The carrier's end. It answers pings by itself, as a WebSocket that is being read does.
 #[derive(Debug)]
-pub struct CarrierEnd {
-    incoming: UnboundedReceiver<Message>,
-    outgoing: UnboundedSender<Message>,
+pub struct CarrierEnd(End);
+
+#[derive(Debug)]
+struct End {
+    incoming: UnboundedReceiver<(Instant, Message)>,
+    outgoing: UnboundedSender<(Instant, Message)>,
+    delay: Duration,
+    /// The next message, until it is through the network.
+    underway: Option<(Pin<Box<Sleep>>, Message)>,
 }
 
-/// Both ends of a socket that takes everything at once. There is no bound: the carrier's model and
-/// the engine's lead keep what is underway small.
-pub fn pair() -> (EngineEnd, CarrierEnd) {
+/// Both ends of a socket on which everything, pings included, takes `delay` each way. There is no
+/// bound: the carrier's model and the engine's lead keep what is underway small. To be used on a
+/// tokio runtime with time.
+pub fn pair(delay: Duration) -> (EngineEnd, CarrierEnd) {
     let (to_engine, from_carrier) = unbounded_channel();
     let (to_carrier, from_engine) = unbounded_channel();
-    (
-        EngineEnd { incoming: from_carrier, outgoing: to_carrier },
-        CarrierEnd { incoming: from_engine, outgoing: to_engine },
-    )
+    let end = |incoming, outgoing| End { incoming, outgoing, delay, underway: None };
+    (EngineEnd(end(from_carrier, to_carrier)), CarrierEnd(end(from_engine, to_engine)))
+}
+
+impl End {
+    /// Sends a message; an error where the other end is gone.
+    fn send(&self, message: Message) -> Result<(), tungstenite::Error> {
+        let arrives = Instant::now() + self.delay;
+        self.outgoing.send((arrives, message)).map_err(|_| tungstenite::Error::ConnectionClosed)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        if self.underway.is_none() {
+            let Some((arrives, message)) = ready!(self.incoming.poll_recv(cx)) else {
+                return Poll::Ready(None);
+            };
+            self.underway = Some((Box::pin(sleep_until(arrives)), message));
+        }
+        if let Some((network, _)) = &mut self.underway {
+            ready!(network.as_mut().poll(cx));
+        }
+        Poll::Ready(self.underway.take().map(|(_, message)| message))
+    }
 }
 
 impl Stream for EngineEnd {
@@ -40,9 +65,7 @@ impl Stream for EngineEnd {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            let Some(message) = std::task::ready!(self.incoming.poll_recv(cx)) else {
-                return Poll::Ready(None);
-            };
+            let Some(message) = ready!(self.0.poll(cx)) else { return Poll::Ready(None) };
             if let Some(message) = to_engine(message) {
                 return Poll::Ready(Some(Ok(message)));
             }
@@ -58,7 +81,7 @@ impl Sink<EngineMessage> for EngineEnd {
     }
 
     fn start_send(self: Pin<&mut Self>, message: EngineMessage) -> Result<(), axum::Error> {
-        self.outgoing.send(to_carrier(message)).map_err(axum::Error::new)
+        self.0.send(to_carrier(message)).map_err(axum::Error::new)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
@@ -74,10 +97,10 @@ impl Stream for CarrierEnd {
     type Item = Result<Message, tungstenite::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let message = std::task::ready!(self.incoming.poll_recv(cx));
+        let message = ready!(self.0.poll(cx));
         if let Some(Message::Ping(payload)) = &message {
             // The engine may be gone; that shows elsewhere.
-            let _ = self.outgoing.send(Message::Pong(payload.clone()));
+            let _ = self.0.send(Message::Pong(payload.clone()));
         }
         Poll::Ready(message.map(Ok))
     }
@@ -91,7 +114,7 @@ impl Sink<Message> for CarrierEnd {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Self::Error> {
-        self.outgoing.send(message).map_err(|_| tungstenite::Error::ConnectionClosed)
+        self.0.send(message)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -139,16 +162,19 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn messages_pass_both_ways_and_pings_are_answered() {
-        let (mut engine, mut carrier) = pair();
+        let (mut engine, mut carrier) = pair(Duration::from_millis(30));
+        let began = Instant::now();
         carrier.send(Message::text("hello")).await.expect("open");
         let heard = engine.next().await.expect("open").expect("a message");
         assert_eq!(heard, EngineMessage::text("hello"));
+        assert_eq!(began.elapsed(), Duration::from_millis(30));
         engine.send(EngineMessage::Ping(vec![7].into())).await.expect("open");
         assert!(matches!(carrier.next().await, Some(Ok(Message::Ping(_)))));
         let answer = engine.next().await.expect("open").expect("a message");
         assert_eq!(answer, EngineMessage::Pong(vec![7].into()));
+        assert_eq!(began.elapsed(), Duration::from_millis(90), "there and back");
         let frame = CloseFrame { code: 1_000, reason: "bye".into() };
         engine.send(EngineMessage::Close(Some(frame))).await.expect("open");
         drop(engine);

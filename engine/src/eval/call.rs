@@ -14,7 +14,7 @@ use turntaking::time::Instant;
 use super::barge_in::echo::{Echo, EchoLeg};
 use super::line::RATE;
 use crate::carrier::playout_model::Cleared;
-use crate::carrier::{CallerScript, CarrierConfig, Impairments, carry, memory};
+use crate::carrier::{CallerScript, CarrierConfig, carry, memory};
 use crate::llm::{LanguageModel, ScriptedModel};
 use crate::recording::CallTap;
 use crate::session::{CallClock, CallId, Persona, Providers, Session, SessionConfig};
@@ -26,17 +26,17 @@ use crate::transport::{LegEnd, MediaTransport};
 /// How often the journal is fetched.
 const FETCH: Duration = Duration::from_millis(200);
 
-/// From the caller to the engine and back, each way. A packet of 20 ms leaves once it is full, so
-/// that this is a carrier next door.
-pub(super) const NETWORK: Duration = Duration::from_millis(20);
+/// One way to a carrier next door: a packet of 20 ms leaves once it is full.
+pub(super) const NEXT_DOOR: Duration = Duration::from_millis(20);
 
 /// How the caller is connected.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
     /// An ideal loudspeaker and microphone, with what the one makes the other hear.
     Ideal(Option<Echo>),
-    /// Twilio's protocol, to a carrier with a playout queue and a jitter buffer, [`NETWORK`] away.
-    Carrier,
+    /// Twilio's protocol, to a carrier with a playout queue and a jitter buffer of 40 ms, this far
+    /// away, one way.
+    Carrier(Duration),
 }
 
 /// Everything that makes a call.
@@ -111,7 +111,10 @@ pub(super) async fn play(staged: Staged) -> Result<Played, CallError> {
             let echo = echo.clone();
             play_ideally(staged, echo).await
         }
-        Line::Carrier => play_at_carrier(staged).await,
+        Line::Carrier(delay) => {
+            let delay = *delay;
+            play_at_carrier(staged, delay).await
+        }
     }
 }
 
@@ -140,12 +143,9 @@ async fn play_ideally(mut staged: Staged, echo: Option<Echo>) -> Result<Played, 
     Ok(Played { records, voice, clears: Vec::new(), origin: Duration::ZERO })
 }
 
-async fn play_at_carrier(mut staged: Staged) -> Result<Played, CallError> {
-    let (engine, carrier) = memory::pair();
-    let config = CarrierConfig {
-        impairments: Impairments { delay: NETWORK, ..Impairments::default() },
-        ..CarrierConfig::new("")
-    };
+async fn play_at_carrier(mut staged: Staged, delay: Duration) -> Result<Played, CallError> {
+    let (engine, carrier) = memory::pair(delay);
+    let config = CarrierConfig::new("");
     let began = tokio::time::Instant::now();
     let script = std::mem::take(&mut staged.script);
     let carrier = tokio::task::spawn_local(carry(config, script, carrier));

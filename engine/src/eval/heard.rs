@@ -1,7 +1,8 @@
 //! Heard means heard: what history says of a reply that was cut, against what was audible of it.
 //!
 //! An assistant tells something with figures, abbreviations and words of all lengths, and is
-//! interrupted at a moment left to seeded chance, at a carrier with a playout queue. What was
+//! interrupted at a moment left to seeded chance, at a carrier with a playout queue, 20 to 120 ms
+//! away. What was
 //! audible is known to the sample; what entered history is in the journal. The word in progress at
 //! the cut may stand on either side.
 //!
@@ -41,6 +42,8 @@ const REPORT: &str = "Your order 40712 left on 3 March, by express; it weighs 12
 const OBJECTION: &str = "Please wait a moment.";
 /// How long that takes.
 const OBJECTION_MS: u64 = 600;
+/// How far away the carrier is, one way, in ms.
+const NETWORK_MS: std::ops::RangeInclusive<u64> = 20..=120;
 /// The call goes on for this long afterwards, in ms.
 const AFTER_MS: u64 = 1_200;
 
@@ -165,7 +168,7 @@ async fn cut(timed: bool, number: usize, settings: &Settings) -> Result<Cut, Cal
             synthesizer: Arc::new(voice),
         },
         script,
-        line: Line::Carrier,
+        line: Line::Carrier(Duration::from_millis(chance.within(NETWORK_MS))),
     };
     let played = call::play(staged).await?;
     let audible = furthest(&played);

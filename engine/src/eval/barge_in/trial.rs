@@ -124,7 +124,7 @@ impl Trial {
         };
         let line = match &self.echo {
             Some(echo) => Line::Ideal(Some(echo.clone())),
-            None => Line::Carrier,
+            None => Line::Carrier(call::NEXT_DOOR),
         };
         let staged = Staged {
             settings,
