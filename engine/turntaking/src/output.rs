@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dictation::Dictated;
+use crate::endpointing::{Evidence, Ground};
 use crate::input::{EndReason, Offset, TurnId};
 use crate::time::Instant;
 
@@ -56,6 +58,20 @@ pub enum Event {
         text: String,
         /// They entered history.
         is_final: bool,
+    },
+    /// The caller's turn was taken to be over, and why then. The final transcript follows.
+    TurnEnded {
+        /// Silence since the end of speech, in ms.
+        silence_ms: u32,
+        /// The silence that was wanted, in ms.
+        wait_ms: u32,
+        /// What decided it.
+        ground: Ground,
+        /// What was known.
+        evidence: Evidence,
+        /// What the words dictate, as it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dictated: Option<Dictated>,
     },
     /// The caller went on before a word of the reply was heard: the last final transcript is
     /// withdrawn, and its words come again with those that follow.
@@ -151,6 +167,14 @@ pub enum Output {
     AskTurnModel {
         /// To be sent back with the answer.
         pause: u32,
+    },
+    /// Ask the assistant's endpointing server how long to wait, with the history followed by
+    /// `user`; answer with `Input::EndpointingAnswer`.
+    AskEndpointing {
+        /// To be sent back with the answer.
+        look: u32,
+        /// The caller's words so far.
+        user: String,
     },
     /// Tell the recogniser.
     Recognizer {

@@ -284,6 +284,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use turntaking::settings::SmartEndpointing;
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
@@ -351,7 +352,7 @@ mod tests {
         assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
         assert!(settings.first_message_interruptions);
         assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
-        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.start_speaking.smart_endpointing, SmartEndpointing::Own);
         assert_eq!(settings.stop_speaking.num_words, 2);
         assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
         assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));

@@ -123,8 +123,9 @@ impl Floor {
         self.settle_cut(now);
         if self.caller.has_words() {
             let text = self.caller.text().to_owned();
+            let dictated = self.dictated(&text);
             self.caller.close(self.caller.pieces(), now);
-            self.history.push(Entry::User { text: text.clone() });
+            self.history.push(Entry::User { text: text.clone(), dictated });
             self.tell(Event::UserTranscript { text, is_final: true });
         }
     }

@@ -66,6 +66,7 @@ impl Floor {
             State::Settling(mut settling) => {
                 if let Some(draft) = settling.draft.take() {
                     self.cancel_draft(&draft);
+                    self.caller.draft_failed = true;
                 }
                 self.state = State::Settling(settling);
                 self.reconsider();
