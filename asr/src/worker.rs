@@ -517,7 +517,7 @@ mod tests {
 
     /// The next job, once the thread is through with it.
     fn wait(line: &mut Line) -> Job {
-        struct Unpark(Thread);
+        struct Unpark(thread::Thread);
         impl std::task::Wake for Unpark {
             fn wake(self: Arc<Self>) {
                 self.0.unpark();

@@ -13,7 +13,9 @@ use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{Config, PublicUrl};
 use crate::recording::{CallTap, Options, Recorder};
-use crate::session::{CallClock, CallId, Registry, Session, SessionConfig, SessionEvent};
+use crate::session::{
+    CallClock, CallId, Registry, Session, SessionConfig, SessionEvent, Unserved, turn_away,
+};
 use crate::store::Reporter;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
@@ -228,6 +230,8 @@ impl App {
             Ok(place) => place,
             Err(refused) => {
                 tracing::warn!(%id, carrier_call, %refused, "a call was refused");
+                let reason = refused.into();
+                turn_away(id, carrier_call, reason, clock, transport, &parts.events).await;
                 return;
             }
         };
@@ -244,7 +248,7 @@ impl App {
         tracing::info!(%id, carrier_call, "call started");
         let config = SessionConfig {
             id,
-            carrier_call,
+            carrier_call: carrier_call.clone(),
             settings: parts.assistant.settings.clone(),
             seed: id.seed(),
             persona: parts.assistant.persona.clone(),
@@ -259,7 +263,11 @@ impl App {
                 // them.
                 files.await;
             }
-            Err(error) => tracing::error!(%id, %error, "a call cannot be served"),
+            Err(unserved) => {
+                let Unserved { error, leg } = *unserved;
+                tracing::error!(%id, %error, "a call cannot be served");
+                turn_away(id, carrier_call, (&error).into(), clock, leg, &parts.events).await;
+            }
         }
         drop(place);
     }

@@ -28,12 +28,11 @@ fn main() -> ExitCode {
             return ExitCode::from(config::EXIT_CODE);
         }
     };
+    telemetry::start(&config.log);
     if let Command::Eval(args) = &cli.command {
-        // Hundreds of calls at `info` would bury what matters.
-        telemetry::start_quietly(&config.log);
+        // On a runtime of its own, whose clock is virtual.
         return cli::eval::run(args, &config);
     }
-    telemetry::start(&config.log);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = config.runtime.worker_threads {
         runtime.worker_threads(threads);

@@ -4,15 +4,6 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
-/// The same at `warn`, unless a filter is configured.
-pub fn start_quietly(log: &Log) {
-    let mut log = log.clone();
-    if log.filter == "info" {
-        log.filter = "warn".to_owned();
-    }
-    start(&log);
-}
-
 /// Starts logging to standard error. A filter that cannot be read falls back to `info`, and says
 /// so.
 pub fn start(log: &Log) {

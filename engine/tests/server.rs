@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tts::scripted::{Scripted as ScriptedVoice, ScriptedConfig};
 use tts::{ChunkPlan, VoiceConfig};
-use turntaking::input::EndReason;
+use turntaking::input::{EndReason, Stage};
 use turntaking::settings::Settings;
 use vad::ScriptedVad;
 
@@ -398,7 +398,8 @@ async fn the_call_beyond_capacity_is_rejected_as_busy() {
     assert!(twiml.contains(r#"<Reject reason="busy"/>"#), "{twiml}");
     // Announced while there was room, connected when there is none.
     let record = place_call(late, waits()).await.expect("a socket");
-    assert!(matches!(record.end, CallEnd::ServerClosed(_)), "{:?}", record.end);
+    assert_eq!(record.end, CallEnd::ServerClosed(Some(1000)));
+    assert_eq!(server.ended().await, EndReason::NoCapacity);
 
     server.end(id).await;
     call.await.expect("no panic");
@@ -406,6 +407,42 @@ async fn the_call_beyond_capacity_is_rejected_as_busy() {
     // The place comes back once the files are whole.
     while server.get("/readyz").await.0 != StatusCode::OK {}
     assert!(matches!(server.dial("CA3").await, Dialled::Stream { .. }));
+}
+
+/// A recogniser that is down.
+#[derive(Debug)]
+struct Down;
+
+impl asr::Recognizer for Down {
+    fn open(
+        &self,
+        _: &asr::StreamConfig,
+    ) -> Result<Box<dyn asr::RecognizerStream>, asr::RecognizerError> {
+        let reason = "connection refused".to_owned();
+        Err(asr::RecognizerError::Stream { provider: "down", reason })
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_served_is_closed_and_reported() {
+    let mut assistant = assistant();
+    assistant.providers.recognizer = Arc::new(Down);
+    let mut server = serve_with(assistant, &[("CAUSERIE_MAX_CONCURRENT_CALLS", "1")]).await;
+    let record = place_call(server.line().await, waits()).await.expect("a socket");
+    assert_eq!(record.end, CallEnd::ServerClosed(Some(1000)));
+    assert_eq!(server.ended().await, EndReason::ProviderFailed(Stage::Transcriber));
+    while server.get("/readyz").await.0 != StatusCode::OK {}
+
+    server.stop();
+    let data = server.stopped().await;
+    let calls = std::fs::read_dir(data.path().join("calls")).expect("calls");
+    let reports: Vec<_> =
+        calls.map(|call| call.expect("a call").path().join("call.json")).collect();
+    let [report] = &reports[..] else { panic!("{reports:?}") };
+    let report: CallReport =
+        serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("a report");
+    assert_eq!(report.ended_reason, "call.in-progress.error-vapifault-vapi-transcriber-failed");
+    assert!(!report.carrier_call.is_empty());
 }
 
 #[tokio::test]

@@ -232,12 +232,11 @@ impl Cli {
                 set("data_dir", args.data_dir.clone());
             }
             Command::Replay(args) => set("data_dir", args.data_dir.clone()),
-            Command::Call(_)
-            | Command::Config
-            | Command::Demo(_)
-            | Command::Doctor(_)
-            | Command::Eval(_)
-            | Command::Models(_) => {}
+            // What they print would be buried.
+            Command::Demo(_) | Command::Eval(_) => {
+                sources.defaults.insert("log.filter", "warn".to_owned());
+            }
+            Command::Call(_) | Command::Config | Command::Doctor(_) | Command::Models(_) => {}
         }
         sources
     }

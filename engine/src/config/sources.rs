@@ -30,6 +30,8 @@ pub struct Sources {
     pub command_line: BTreeMap<&'static str, String>,
     /// The variables that begin with `CAUSERIE_`. They go before the file.
     pub environment: BTreeMap<String, String>,
+    /// What the command makes of keys that nobody has set.
+    pub defaults: BTreeMap<&'static str, String>,
 }
 
 /// Where a setting was found.
@@ -73,7 +75,10 @@ impl Sources {
 
     /// The last word on each key, and what is wrong with the rest.
     pub(super) fn read(&self) -> (BTreeMap<&'static str, Found>, Vec<Problem>) {
-        let mut found = BTreeMap::new();
+        let by_command = |(&name, text): (&&'static str, &String)| {
+            (name, Found { text: text.clone(), origin: Origin::Default })
+        };
+        let mut found: BTreeMap<_, _> = self.defaults.iter().map(by_command).collect();
         let mut problems = Vec::new();
         self.read_file(&mut found, &mut problems);
         for (variable, text) in &self.environment {

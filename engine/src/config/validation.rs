@@ -26,8 +26,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "forwardingPhoneNumber",
             "forwardingPhoneNumbers",
             "hipaaEnabled",
-            "hooks",
-            "messagePlan",
             "modelOutputInMessagesEnabled",
             "monitorPlan",
             "observabilityPlan",
@@ -43,6 +41,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "voicemailMessage",
         ],
     ),
+    ("hooks", &["filters"]),
     ("transcriber", &["confidenceThreshold", "fallbackPlan"]),
     (
         "model",

@@ -181,7 +181,8 @@ async fn run(staged: Staged, leg: Box<dyn MediaTransport>) -> Result<Vec<Record>
     let (tap, mut journal) = CallTap::journal_only();
     let (_orders, commands) = mpsc::channel(1);
     let (events, _nobody) = mpsc::channel(1);
-    let session = Session::open(config, CallClock::start(), leg, tap, commands, events)?;
+    let session = Session::open(config, CallClock::start(), leg, tap, commands, events)
+        .map_err(|unserved| unserved.error)?;
     let mut session = std::pin::pin!(session.run());
     let mut bytes = Vec::new();
     loop {

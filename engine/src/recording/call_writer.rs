@@ -324,6 +324,16 @@ mod tests {
     }
 
     #[test]
+    fn a_writer_that_is_gone_keeps_nobody_waiting() {
+        let (tap, reader) = CallTap::new(OPTIONS);
+        let handle = tap.finish();
+        assert_eq!(handle.report(), None);
+        drop(reader);
+        let report = handle.report().expect("it will never be written");
+        assert!(!report.is_complete(), "{report:?}");
+    }
+
+    #[test]
     fn the_file_can_be_read_after_each_checkpoint() {
         let (audio, journal) = (Disk::with_room(usize::MAX), Disk::with_room(usize::MAX));
         let (mut tap, mut writer) = start(&audio, &journal);

@@ -50,7 +50,7 @@ pub(super) struct Shared {
 impl Shared {
     /// The files are complete.
     pub(super) fn complete(&self, report: Report) {
-        // A second report would mean two writers for one call; the first stands.
+        // The first stands.
         let _ = self.report.set(report);
         self.waker.wake();
     }
@@ -63,6 +63,15 @@ pub(super) struct TapReader {
     pub(super) samples: Consumer<i16>,
     pub(super) lines: Consumer<u8>,
     pub(super) shared: Arc<Shared>,
+}
+
+impl Drop for TapReader {
+    fn drop(&mut self) {
+        // Whoever waits for the files must not wait for ever, whatever became of the writer. A
+        // report that was given stands.
+        let error = Some("the recorder stopped before the files were complete".to_owned());
+        self.shared.complete(Report { error, ..Report::default() });
+    }
 }
 
 /// The other end of [`CallTap::journal_only`]. To be read at least each second.

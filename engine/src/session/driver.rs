@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use asr::StreamConfig;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 use turntaking::floor::Floor;
@@ -22,6 +21,7 @@ use super::egress::Egress;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
+use super::refusal::Unserved;
 use crate::recording::{CallTap, FinishHandle};
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
@@ -33,7 +33,7 @@ const WORK_PER_SOURCE: usize = 32;
 const ROUNDS_PER_WAKE: usize = 8;
 
 /// How long a carrier may take to close its leg once we hung up.
-const CLOSING_LIMIT: Duration = Duration::from_secs(3);
+pub(super) const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 
 /// An order from outside the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,21 +70,6 @@ pub struct SessionConfig {
     pub providers: Providers,
 }
 
-/// Why a call cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The recogniser refuses the call.
-    #[error(transparent)]
-    Recognizer(#[from] asr::RecognizerError),
-    /// The voice detector does not know the carrier's rate.
-    #[error("the voice detector does not take audio at {hz} Hz")]
-    Rate {
-        /// The carrier's rate.
-        hz: u32,
-    },
-}
-
 /// One call. [`Session::run`] is its task.
 pub struct Session {
     pub(super) id: CallId,
@@ -119,7 +104,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Where a provider refuses the call.
+    /// Where a provider refuses the call: with the leg, for [`turn_away`](super::turn_away).
     pub fn open(
         config: SessionConfig,
         clock: CallClock,
@@ -127,14 +112,13 @@ impl Session {
         mut tap: CallTap,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<SessionEvent>,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, Box<Unserved>> {
         let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
         let rate = transport.rate();
-        let vad = providers.vad.open(rate).ok_or_else(|| OpenError::Rate { hz: rate.hz() })?;
-        let recognizer = providers
-            .recognizer
-            .open(&StreamConfig { rate, language: persona.language.clone() })?;
-        let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
+        let ingress = match Ingress::open(&providers, &persona.language, rate) {
+            Ok(ingress) => ingress,
+            Err(error) => return Err(Box::new(Unserved { error, leg: transport })),
+        };
         let now = clock.now();
         let header = journal::header_line(env!("CARGO_PKG_VERSION"), &settings, seed, now);
         tap.journal(header.trim_end());
@@ -142,7 +126,7 @@ impl Session {
             id,
             floor: Floor::new(settings, seed, now),
             transport,
-            ingress: Ingress::new(rate, vad, recognizer, turn),
+            ingress,
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,

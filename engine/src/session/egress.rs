@@ -14,10 +14,10 @@ use crate::llm::ChatRequest;
 use crate::recording::CallTap;
 use crate::transport::MediaTransport;
 
-/// Samples that seem heard this much after their place in the run still belong to it: the playhead
-/// is an estimate, which stands still where marks come late. Beyond the lead that the carrier holds
-/// by default, its queue had run dry.
-const LONGEST_SEAM: Duration = Duration::from_millis(300);
+/// What the recording takes to let a voice fade where playback is cut, and to let it come back:
+/// three of the longest periods of a voice's first formant. The carrier stops in mid-wave, and
+/// nothing sounds more like a fault of the recording than the click of that.
+const EDGE: Duration = Duration::from_millis(3);
 
 /// One call's speaking side. At most one reply lives at a time: the Floor sees to it.
 pub(super) struct Egress {
@@ -33,9 +33,10 @@ pub(super) struct Egress {
     playing: Option<(TurnId, u64)>,
     /// Playback is held: where it stands was told.
     held: bool,
-    /// Where the run being recorded ends if nothing has interrupted it; `None`: what comes next
-    /// starts a new one. Counted from its beginning, so that short gaps do not add up.
-    run_end: Option<Instant>,
+    /// The run being recorded; `None`: what comes next starts a new one.
+    run: Option<u64>,
+    /// Playback goes on after a hold: the recording's next run begins in mid-wave.
+    resumed: bool,
     heard: Vec<i16>,
 }
 
@@ -50,7 +51,8 @@ impl Egress {
             finished: false,
             playing: None,
             held: false,
-            run_end: None,
+            run: None,
+            resumed: false,
             heard: Vec::with_capacity(rate.hz() as usize / 2),
         }
     }
@@ -127,10 +129,10 @@ impl Egress {
         let stopped = transport.stop(now);
         if let Some((turn, at)) = stopped {
             // The last words before the clear were heard, and are still there.
-            self.record(turn, at, now, &*transport, tap);
+            self.record(turn, at, Edge::Cut, now, &*transport, tap);
         }
         self.playing = None;
-        self.run_end = None;
+        self.run = None;
         if std::mem::take(&mut self.held) {
             return None;
         }
@@ -148,8 +150,8 @@ impl Egress {
     ) -> Input<'static> {
         let known = self.playing.map_or(0, |(_, heard)| heard);
         let at = transport.hold(now).map_or(known, |(_, at)| at);
-        self.record(turn, at, now, &*transport, tap);
-        self.run_end = None;
+        self.record(turn, at, Edge::Cut, now, &*transport, tap);
+        self.run = None;
         self.held = true;
         Input::Held { turn, at: offset(self.rate, at) }
     }
@@ -169,6 +171,7 @@ impl Egress {
             *heard = from;
         }
         self.held = false;
+        self.resumed = true;
         transport.resume(now, from);
     }
 
@@ -196,7 +199,8 @@ impl Egress {
             if self.playing.is_none_or(|(playing, _)| playing != turn) {
                 self.playing = Some((turn, 0));
                 self.held = false;
-                self.run_end = None;
+                self.run = None;
+                self.resumed = false;
             }
             transport.queue(turn, ready);
             ready.clear();
@@ -217,7 +221,7 @@ impl Egress {
         transport: &dyn MediaTransport,
         tap: &mut CallTap,
     ) -> Input<'static> {
-        self.record(turn, until, now, transport, tap);
+        self.record(turn, until, Edge::Open, now, transport, tap);
         Input::Played { turn, until: offset(self.rate, until), acknowledged }
     }
 
@@ -226,6 +230,7 @@ impl Egress {
         &mut self,
         turn: TurnId,
         until: u64,
+        edge: Edge,
         now: Instant,
         transport: &dyn MediaTransport,
         tap: &mut CallTap,
@@ -238,9 +243,33 @@ impl Egress {
         transport.reply_samples(turn, *heard..until, &mut self.heard);
         let duration = self.rate.duration_of(until - *heard);
         let began = now - duration;
-        let run_end = self.run_end.filter(|end| began.since(*end) <= LONGEST_SEAM);
-        tap.agent(began, run_end.is_none(), &self.heard);
-        self.run_end = Some(run_end.unwrap_or(began) + duration);
+        let run = transport.run();
+        let new_run = self.run.replace(run) != Some(run);
+        let edge_samples = self.rate.samples_in(EDGE) as usize;
+        if new_run && std::mem::take(&mut self.resumed) {
+            fade(self.heard.iter_mut().take(edge_samples));
+        }
+        if edge == Edge::Cut {
+            fade(self.heard.iter_mut().rev().take(edge_samples));
+        }
+        tap.agent(began, new_run, &self.heard);
         *heard = until;
+    }
+}
+
+/// How recorded samples end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edge {
+    /// More follow, or the voice had come to its end.
+    Open,
+    /// The carrier was told to stop in their midst.
+    Cut,
+}
+
+/// A straight line from nothing to full level over `samples`.
+fn fade<'a>(samples: impl ExactSizeIterator<Item = &'a mut i16>) {
+    let length = samples.len() as i32;
+    for (index, sample) in samples.enumerate() {
+        *sample = (i32::from(*sample) * index as i32 / length) as i16;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use asr::{RecognizerEvent, RecognizerStream};
+use asr::{RecognizerEvent, RecognizerStream, StreamConfig};
 use codecs::SampleRate;
 use turntaking::input::{Input, Probability, Stability};
 use turntaking::output::RecognizerHint;
@@ -13,6 +13,8 @@ use turntaking::time::Instant;
 use vad::{Gate, GateEvent, GateSettings, TurnStream, VadStream};
 
 use super::clock::AudioClock;
+use super::providers::Providers;
+use super::refusal::OpenError;
 
 /// The longest gap that is filled with silence, in ms: enough for the voice gate to close, little
 /// enough not to flood the detectors at once after a hold.
@@ -41,14 +43,22 @@ pub(super) struct Ingress {
 }
 
 impl Ingress {
-    pub(super) fn new(
+    /// Opens the streams of a call in `language`, whose carrier sends audio at `rate`.
+    ///
+    /// # Errors
+    ///
+    /// Where one of the providers refuses.
+    pub(super) fn open(
+        providers: &Providers,
+        language: &str,
         rate: SampleRate,
-        vad: Box<dyn VadStream>,
-        recognizer: Box<dyn RecognizerStream>,
-        turn: Option<TurnStream>,
-    ) -> Self {
+    ) -> Result<Self, OpenError> {
+        let vad = providers.vad.open(rate).ok_or_else(|| OpenError::Rate { hz: rate.hz() })?;
+        let language = language.to_owned();
+        let recognizer = providers.recognizer.open(&StreamConfig { rate, language })?;
+        let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
         let fill = usize::try_from(u64::from(rate.hz()) * LONGEST_FILL_MS / 1_000).unwrap_or(0);
-        Self {
+        Ok(Self {
             clock: AudioClock::new(rate),
             vad,
             gate: Gate::new(GateSettings::default(), rate.samples_in(WINDOW) as usize),
@@ -61,7 +71,7 @@ impl Ingress {
             speech_ended: 0,
             silence: vec![0; fill].into(),
             gaps: 0,
-        }
+        })
     }
 
     /// Takes the carrier's next samples, the first of which stands at `at` on its timestamps.

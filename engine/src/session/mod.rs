@@ -12,15 +12,17 @@ mod event;
 mod history;
 mod ingress;
 mod providers;
+mod refusal;
 mod registry;
 mod reply;
 
 use std::fmt;
 
 pub use clock::CallClock;
-pub use driver::{Command, OpenError, Session, SessionConfig};
+pub use driver::{Command, Session, SessionConfig};
 pub use event::{CallStats, SessionEvent, SessionEventKind};
 pub use providers::{Persona, Providers};
+pub use refusal::{OpenError, Unserved, turn_away};
 pub use registry::{Admission, Drained, Refused, Registry};
 use uuid::Uuid;
 

@@ -171,6 +171,7 @@ impl Draft {
                 self.messages.pop_if(|last| last.role == Role::User);
             }
             Event::UserTranscript { .. }
+            | Event::TurnEnded { .. }
             | Event::SpeechUpdate { .. }
             | Event::UserInterrupted { .. }
             | Event::FalseInterruption { .. } => {}
@@ -252,6 +253,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::SilenceTimedOut => "silence-timed-out",
         EndReason::ManuallyCanceled => "manually-canceled",
         EndReason::WorkerShutdown => "worker-shutdown",
+        EndReason::NoCapacity => "call.in-progress.error-vapifault-worker-not-available",
         EndReason::MediaLost | EndReason::MediaStalled | EndReason::MediaBroken => {
             "phone-call-provider-closed-websocket"
         }

@@ -50,6 +50,11 @@ pub trait MediaTransport: Send {
     /// its playhead, or `None` where nothing was playing.
     fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)>;
 
+    /// Numbers the stretch of playback without a break that the last reported position belongs
+    /// to. A new number means that silence was heard before those samples: playback began, went on
+    /// after a hold, or had run dry.
+    fn run(&self) -> u64;
+
     /// Appends the samples of `range` of the reply in progress to `out`: those that
     /// [`TransportEvent::Played`] has just reported are still there, and after a `stop` what was
     /// heard last, until the next reply is queued.

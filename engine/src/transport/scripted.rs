@@ -73,6 +73,8 @@ pub struct ScriptedLeg {
     /// Of the frame whose [`TransportEvent::Audio`] is in `events`.
     frame: Vec<i16>,
     reply: Option<Reply>,
+    /// Stretches of playback so far.
+    runs: u64,
     closing: bool,
     ended: bool,
     log: CallLog,
@@ -122,6 +124,7 @@ impl ScriptedLeg {
             events: VecDeque::new(),
             frame: vec![0; line.rate.samples_in(FRAME) as usize],
             reply: None,
+            runs: 0,
             closing: false,
             ended: false,
             log: CallLog::default(),
@@ -161,7 +164,15 @@ impl ScriptedLeg {
             return;
         };
         let ready = &reply.samples[reply.played as usize..];
-        if ready.is_empty() || now < *reply.from.get_or_insert(now + latency) {
+        if ready.is_empty() {
+            // What comes next has the whole way to go.
+            reply.from = None;
+            return;
+        }
+        if reply.from.is_none() {
+            self.runs += 1;
+        }
+        if now < *reply.from.get_or_insert(now + latency) {
             return;
         }
         let count = ready.len().min(heard.len());
@@ -169,7 +180,6 @@ impl ScriptedLeg {
         let range = reply.played..reply.played + count as u64;
         reply.played = range.end;
         if count < heard.len() {
-            // It ran dry: what comes next has the whole way to go.
             reply.from = None;
         }
         let turn = reply.turn;
@@ -283,6 +293,10 @@ impl MediaTransport for ScriptedLeg {
 
     fn stop(&mut self, _now: Instant) -> Option<(TurnId, u64)> {
         self.cut(State::Stopped)
+    }
+
+    fn run(&self) -> u64 {
+        self.runs
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

@@ -85,22 +85,17 @@ async fn a_voice_of_another_rate_is_cut_at_the_same_words() {
     }
 }
 
-/// What the session takes for a seam of its estimates rather than a gap, and a frame.
-const SEAMS: Duration = ms(300 + 20);
-
 #[tokio::test(start_paused = true)]
 async fn a_voice_that_falls_behind_is_heard_in_pieces_and_cut_at_the_same_words() {
     for offset in (0..12).map(|part| ms(200 + part * 531)) {
         let mut stage =
             storyteller().says(When::AgentSpeaking(offset), "Please wait a moment.").hangs_up();
         stage.voice = Arc::new(SlowVoice { pace: ms(70) });
-        stage.seams = SEAMS;
         let call = stage.play().await;
         assert_eq!(interruptions(&call), 1, "at {offset:?}");
     }
     let mut stage = storyteller().hangs_up();
     stage.voice = Arc::new(SlowVoice { pace: ms(70) });
-    stage.seams = SEAMS;
     let call = stage.play().await;
     assert_eq!(call.conversation()[2], format!("< {STORY}"));
     let pieces = call.log.heard.iter().filter(|heard| heard.turn.0 == 2).count();

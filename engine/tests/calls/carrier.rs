@@ -125,6 +125,10 @@ impl MediaTransport for Open {
         self.0.stop(now)
     }
 
+    fn run(&self) -> u64 {
+        self.0.run()
+    }
+
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.0.reply_samples(turn, range, out);
     }

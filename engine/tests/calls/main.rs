@@ -8,6 +8,8 @@ mod carrier;
 mod conversation;
 mod events;
 mod failures;
+mod greeting;
+mod idle;
 mod invariants;
 mod keypad;
 mod operator;

@@ -48,8 +48,6 @@ pub(crate) struct Stage {
     pub(crate) voice: Arc<dyn Synthesizer>,
     /// Of the voice.
     pub(crate) voice_rate: SampleRate,
-    /// How far the recording of the agent may be from its place; nothing, as a rule.
-    pub(crate) seams: Duration,
     /// Instead of one that hears what the caller says.
     pub(crate) recognizer: Option<Arc<dyn asr::Recognizer>>,
     /// How the leg ends when the caller hangs up.
@@ -75,7 +73,6 @@ pub(crate) struct Call {
     pub(crate) journal: String,
     pub(crate) recording: Wav,
     pub(crate) voice_rate: SampleRate,
-    pub(crate) seams: Duration,
     /// What the model was asked.
     pub(crate) requests: Vec<ChatRequest>,
 }
@@ -100,7 +97,6 @@ impl Stage {
             model: Arc::new(model),
             voice: Arc::new(ScriptedVoice::new(ScriptedConfig::default())),
             voice_rate: RATE,
-            seams: Duration::ZERO,
             recognizer: None,
             end: LegEnd::Stopped,
             line: |leg| Box::new(leg),
@@ -170,7 +166,7 @@ impl Stage {
         let (observer, mut observed) = mpsc::channel(100_000);
         let reporter = Reporter::start(folder.path().to_owned(), Some(observer));
         let (watch, mut asked) = Watch::new();
-        let (voice_rate, seams) = (self.voice_rate, self.seams);
+        let voice_rate = self.voice_rate;
         let performance = self.perform(folder.path().to_owned(), &watch, reporter.events()).await;
         reporter.finish().await;
         assert_eq!(watch.streams(), 0, "the call is over and its model and voice are not");
@@ -192,7 +188,6 @@ impl Stage {
             journal: String::from_utf8(read(JOURNAL_FILE)).expect("UTF-8"),
             recording: Wav::read(recording).expect("a recording"),
             voice_rate,
-            seams,
             requests: std::iter::from_fn(|| asked.try_recv().ok()).collect(),
         };
         invariants::check(&call);

@@ -83,14 +83,19 @@ pub fn words_interrupt(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::language::Language;
     use crate::settings::Settings;
 
     const NOTHING: Evidence<'static> =
         Evidence { words: "", voiced: Duration::ZERO, voicing: true, overdue: false };
 
+    fn phrases(plan: &StopSpeakingPlan) -> Phrases {
+        Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, Language::ALL)
+    }
+
     fn judge(num_words: u32, evidence: Evidence<'_>) -> Verdict {
         let plan = StopSpeakingPlan { num_words, ..Settings::default().stop_speaking };
-        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
+        let phrases = phrases(&plan);
         verdict(&plan, &phrases, evidence)
     }
 
@@ -134,7 +139,7 @@ mod tests {
     #[test]
     fn words_in_mere_noise_do_not_interrupt() {
         let plan = Settings::default().stop_speaking;
-        let phrases = Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases);
+        let phrases = phrases(&plan);
         assert!(words_interrupt(&plan, &phrases, "thank you", true));
         assert!(!words_interrupt(&plan, &phrases, "thank you", false));
         assert!(words_interrupt(&plan, &phrases, "stop", false));

@@ -1,6 +1,6 @@
 //! The fuzz target over the reference model.
 //!
-//! Runs a few seconds with the other tests; `CAUSERIE_FUZZ_SECONDS=600 cargo test -p turntaking
+//! Runs a few seconds with the other tests; `FLOOR_FUZZ_SECONDS=600 cargo test -p turntaking
 //! --test fuzz` runs ten minutes. A failure prints the shortest call that shows it.
 
 #![expect(clippy::disallowed_methods, reason = "the time to run comes from the environment")]
@@ -16,8 +16,8 @@ use world::World;
 
 #[test]
 fn any_call_keeps_every_promise() {
-    let seconds = match std::env::var("CAUSERIE_FUZZ_SECONDS") {
-        Ok(text) => text.parse().expect("CAUSERIE_FUZZ_SECONDS is a number of seconds"),
+    let seconds = match std::env::var("FLOOR_FUZZ_SECONDS") {
+        Ok(text) => text.parse().expect("FLOOR_FUZZ_SECONDS is a number of seconds"),
         Err(_) => 5,
     };
     bolero::check!().with_test_time(Duration::from_secs(seconds)).with_max_len(1_024).for_each(

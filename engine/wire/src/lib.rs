@@ -8,6 +8,7 @@
 
 mod assistant;
 mod ended_reason;
+mod idle;
 mod model;
 mod speaking;
 mod transcriber;
@@ -15,6 +16,7 @@ mod voice;
 
 pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
 pub use ended_reason::EndedReason;
+pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,

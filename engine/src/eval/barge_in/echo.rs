@@ -134,6 +134,10 @@ impl MediaTransport for EchoLeg {
         self.leg.stop(now)
     }
 
+    fn run(&self) -> u64 {
+        self.leg.run()
+    }
+
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.leg.reply_samples(turn, range, out);
     }

@@ -444,6 +444,10 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         self.playout.stop(now)
     }
 
+    fn run(&self) -> u64 {
+        self.playout.run()
+    }
+
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.playout.reply_samples(turn, range, out);
     }

@@ -116,6 +116,8 @@ pub(crate) struct Playout {
     /// Clears sent so far.
     clears: u32,
     clear_due: bool,
+    /// Runs of audio so far, of all replies.
+    runs: u64,
     counts: PlayoutCounts,
 }
 
@@ -132,6 +134,11 @@ struct Reply {
     sent: u64,
     /// The run of audio at the carrier; `None` before the first frame and after a clear.
     run: Option<Playhead>,
+    /// Its number.
+    run_number: u64,
+    /// The end and the number of the run before it, where not all of it was reported when the
+    /// queue ran dry.
+    dry_at: Option<(u64, u64)>,
     /// Where the next mark goes.
     next_mark: u64,
     /// The mark that was sent last.
@@ -144,6 +151,8 @@ struct Reply {
     acknowledgement_due: bool,
     /// The position last reported.
     reported: u64,
+    /// The run it belongs to.
+    reported_run: u64,
     /// It was resumed at its very end: nothing is left to send, only to report.
     heard_before_hold: bool,
 }
@@ -165,12 +174,15 @@ impl Reply {
             state: State::Playing,
             sent: 0,
             run: None,
+            run_number: 0,
+            dry_at: None,
             next_mark: 0,
             last_mark: None,
             unreported: VecDeque::new(),
             acknowledged: None,
             acknowledgement_due: false,
             reported: 0,
+            reported_run: 0,
             heard_before_hold: false,
         }
     }
@@ -204,8 +216,10 @@ impl Reply {
     /// Playback is cut: it stands at `at`.
     fn cut(&mut self, at: u64, state: State) {
         self.reported = at;
+        self.reported_run = self.run_number;
         self.state = state;
         self.run = None;
+        self.dry_at = None;
         self.unreported.clear();
         self.acknowledged = None;
         self.acknowledgement_due = false;
@@ -232,6 +246,7 @@ impl Playout {
             waiting: VecDeque::new(),
             clears: 0,
             clear_due: false,
+            runs: 0,
             counts: PlayoutCounts::default(),
         }
     }
@@ -328,6 +343,11 @@ impl Playout {
         }
     }
 
+    /// See [`crate::transport::MediaTransport::run`].
+    pub(crate) fn run(&self) -> u64 {
+        self.current.as_ref().map_or(0, |reply| reply.reported_run)
+    }
+
     /// The next frame to send at `now`, if one is due; audio goes to `payload` (emptied first).
     /// Call until `None`.
     pub(crate) fn poll_transmit(
@@ -380,8 +400,13 @@ impl Playout {
         if starved {
             if reply.run.is_some() {
                 self.counts.underruns += 1;
+                // Its last samples are over by the time that the next one is heard.
+                let dry = (reply.reported < reply.sent).then_some((reply.sent, reply.run_number));
+                reply.dry_at = reply.dry_at.or(dry);
             }
+            self.runs += 1;
             reply.run = Some(Playhead::start(reply.sent, now, path));
+            reply.run_number = self.runs;
             // An early mark tells early where the run stands.
             reply.next_mark = reply.sent + FRAME;
         }
@@ -418,11 +443,16 @@ impl Playout {
         reply.forget_heard();
         let turn = reply.turn;
 
+        if let Some((until, run)) = reply.dry_at.take() {
+            reply.report(until, run);
+            return Some(Played { turn, until, acknowledged: false });
+        }
+
         if std::mem::take(&mut reply.acknowledgement_due)
             && let Some(until) = reply.acknowledged
             && until >= reply.reported
         {
-            reply.report(until);
+            reply.report(until, reply.run_number);
             return Some(Played { turn, until, acknowledged: true });
         }
 
@@ -438,7 +468,7 @@ impl Playout {
         let dry = head == reply.sent && head > reply.reported;
         let until = if beginning || dry { Some(head) } else { milestone };
         let until = until.filter(|&until| until > reply.reported)?;
-        reply.report(until);
+        reply.report(until, reply.run_number);
         Some(Played { turn, until, acknowledged: false })
     }
 
@@ -504,8 +534,9 @@ impl Playout {
 }
 
 impl Reply {
-    fn report(&mut self, until: u64) {
+    fn report(&mut self, until: u64, run: u64) {
         self.reported = until;
+        self.reported_run = run;
         while self.unreported.front().is_some_and(|&mark| mark <= until) {
             self.unreported.pop_front();
         }

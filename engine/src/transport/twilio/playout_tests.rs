@@ -66,6 +66,8 @@ struct Line {
     /// The code heard at each sample of the carrier's time.
     heard: Vec<u8>,
     played: Vec<(Instant, Played)>,
+    /// The runs they belong to, each with the last position reported of it.
+    runs: Vec<(u64, u64)>,
     /// Samples sent and not played, at the carrier, at most.
     most_queued: usize,
 }
@@ -93,6 +95,7 @@ impl Line {
             frames: 0,
             heard: Vec::new(),
             played: Vec::new(),
+            runs: Vec::new(),
             most_queued: 0,
         }
     }
@@ -126,6 +129,9 @@ impl Line {
     fn tick(&mut self) {
         while let Some(played) = self.playout.poll_played(self.now) {
             self.played.push((self.now, played));
+            let run = self.playout.run();
+            self.runs.pop_if(|(last, _)| *last == run);
+            self.runs.push((run, played.until));
         }
         let mut payload = Vec::new();
         while let Some(frame) = self.playout.poll_transmit(self.now, &mut payload) {
@@ -445,6 +451,10 @@ fn a_voice_slower_than_speech_makes_gaps_and_the_playhead_knows() {
     line.tick();
     line.run(ms(300));
     assert_near(at, line.heard_from(0), NEAR);
+    // Each gap is told: a run ends where a chunk did, or a few of them that met in time.
+    assert_eq!(line.runs.len(), line.playout.counts().underruns as usize + 1);
+    let ends = &line.runs[..line.runs.len() - 1];
+    assert!(ends.iter().all(|(_, end)| end % 800 == 0), "{ends:?}");
     // Reports followed it all the way.
     let last = line.last_played().expect("reports");
     assert!(last.until + 1_000 >= at, "{last:?}, held at {at}");

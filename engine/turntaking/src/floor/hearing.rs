@@ -7,7 +7,7 @@ use crate::caller::Accepted;
 use crate::input::{EndReason, Stability, Stage};
 use crate::output::{Event, Output, RecognizerHint, Role};
 use crate::phrases::Meaning;
-use crate::reply::Cause;
+use crate::reply::{Cause, Reply};
 use crate::speculation;
 use crate::state::{State, Thinking};
 use crate::time::Instant;
@@ -45,7 +45,7 @@ impl Floor {
             }
             State::Thinking(thinking) => self.take_back(now, thinking.reply),
             State::Speaking(speaking) => {
-                self.forget_acknowledgement();
+                self.forget_acknowledgement(&speaking.reply);
                 if self.is_uninterruptible(&speaking.reply) {
                     self.state = State::Speaking(speaking);
                 } else {
@@ -186,8 +186,9 @@ impl Floor {
 
     /// The words so far only acknowledged, and the assistant went on: they are no part of what
     /// is said next.
-    fn forget_acknowledgement(&mut self) {
-        if self.phrases.meaning(self.caller.text()) == Meaning::Acknowledgement {
+    fn forget_acknowledgement(&mut self, over: &Reply) {
+        let phrases = self.phrases_over(over);
+        if phrases.meaning(self.caller.text()) == Meaning::Acknowledgement {
             self.drop_words();
         }
     }

@@ -80,7 +80,7 @@ impl Floor {
             overdue: now >= self.verdict_at(yielding),
         };
         let plan = &self.settings.stop_speaking;
-        match interruption::verdict(plan, &self.phrases, evidence) {
+        match interruption::verdict(plan, self.phrases_over(&yielding.reply), evidence) {
             Verdict::Undecided => {}
             Verdict::Interruption => self.interrupt(now),
             Verdict::Resume => self.play_on(now),

@@ -1,21 +1,31 @@
 //! From Vapi's assistant to what a call is run by: what the assistant says goes before the
 //! configuration, the configuration before the defaults.
 
+mod idle;
+mod keypad;
+mod prompt;
+mod providers;
+mod start_speaking;
+mod stop_speaking;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings};
+use turntaking::language::Language;
+use turntaking::settings::{FirstMessageMode, Settings};
 
-use super::server_url::ServerUrl;
 use super::validation::Validation;
-use super::{
-    Config, Defaults, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
-    VoiceProvider,
-};
+use super::{Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
+
+use keypad::keypad;
+use prompt::{messages, tools};
+use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
+use start_speaking::start_speaking;
+use stop_speaking::stop_speaking;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
 const MIN_CHARACTERS: u32 = 30;
@@ -84,7 +94,7 @@ impl Assistant {
     pub fn configured(config: &Config) -> Result<Self, AssistantError> {
         match &config.assistant {
             Some(path) => Self::from_file(path, config),
-            None => Self::from_json(include_str!("assistant.json"), config),
+            None => Self::from_json(include_str!("built_in.json"), config),
         }
     }
 
@@ -116,11 +126,11 @@ impl Assistant {
 
     fn complete(wire: wire::Assistant, config: &Config, check: &mut Validation) -> Self {
         check.length("name", wire.name.as_deref(), 0..=40);
-        let settings = settings(&wire, config, check);
+        let language = language(&wire);
+        let settings = settings(&wire, &language, config, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
-        let language = transcriber.language.clone().or_else(|| voice.language.clone());
         let chunks = voice.chunk_plan.clone().unwrap_or_default();
         let min_characters =
             check.whole("voice.chunkPlan.minCharacters", chunks.min_characters, 1..=80);
@@ -136,7 +146,7 @@ impl Assistant {
         Self {
             name: wire.name.unwrap_or_default(),
             settings,
-            language: language.unwrap_or_else(|| "en".to_owned()),
+            language,
             transcriber: transcriber_of(&transcriber, config, check),
             voice: voice_of(&voice, config, check),
             model: model_of(model, config, check),
@@ -159,11 +169,27 @@ impl Assistant {
     }
 }
 
+/// The BCP 47 tag of the language both speak.
+fn language(wire: &wire::Assistant) -> String {
+    let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
+    let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
+    heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
 /// How turns are taken.
-fn settings(wire: &wire::Assistant, config: &Config, check: &mut Validation) -> Settings {
+fn settings(
+    wire: &wire::Assistant,
+    language: &str,
+    config: &Config,
+    check: &mut Validation,
+) -> Settings {
     let mut settings = match config.defaults {
-        Defaults::Causerie => Settings::default(),
-        Defaults::Vapi => Settings::vapi(),
+        Defaults::Causerie => {
+            let mut ours = Settings::default();
+            ours.speak(Language::spoken_to(language));
+            ours
+        }
+        Defaults::Vapi => Settings { languages: Language::spoken_to(language), ..Settings::vapi() },
     };
     if let Some(message) = &wire.first_message {
         settings.first_message.clone_from(message);
@@ -198,6 +224,10 @@ fn settings(wire: &wire::Assistant, config: &Config, check: &mut Validation) -> 
     if let Some(plan) = &wire.stop_speaking_plan {
         stop_speaking(plan, &mut settings, check);
     }
+    if let Some(plan) = &wire.message_plan {
+        idle::message_plan(plan, &mut settings, check);
+    }
+    idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }
@@ -207,229 +237,6 @@ fn settings(wire: &wire::Assistant, config: &Config, check: &mut Validation) -> 
         settings.speculation = false;
     }
     settings
-}
-
-fn start_speaking(plan: &wire::StartSpeakingPlan, to: &mut Settings, check: &mut Validation) {
-    const PLAN: &str = "startSpeakingPlan";
-    let settings = &mut to.start_speaking;
-    let wait = check.duration(&format!("{PLAN}.waitSeconds"), plan.wait_seconds, 0.0..=5.0);
-    set(&mut settings.wait, wait);
-    if let Some(silences) = &plan.transcription_endpointing_plan {
-        // Silences that were asked for are obeyed, so nothing of ours goes before them.
-        settings.smart_endpointing = false;
-        for (name, value, setting) in [
-            ("onPunctuationSeconds", silences.on_punctuation_seconds, &mut settings.on_punctuation),
-            (
-                "onNoPunctuationSeconds",
-                silences.on_no_punctuation_seconds,
-                &mut settings.on_no_punctuation,
-            ),
-            ("onNumberSeconds", silences.on_number_seconds, &mut settings.on_number),
-        ] {
-            let path = format!("{PLAN}.transcriptionEndpointingPlan.{name}");
-            set(setting, check.duration(&path, value, 0.0..=3.0));
-        }
-    }
-    if let Some(smart) = &plan.smart_endpointing_plan {
-        settings.smart_endpointing = true;
-        let path = format!("{PLAN}.smartEndpointingPlan");
-        let providers = ["vapi", "livekit", "custom-endpointing-model"];
-        check.one_of(&format!("{path}.provider"), smart.provider.as_deref(), &providers);
-        if smart.provider.as_deref() == Some("custom-endpointing-model") {
-            check.without_effect(format!("{path}.provider"));
-        }
-        if smart.wait_function.is_some() {
-            check.without_effect(format!("{path}.waitFunction"));
-        }
-    }
-    for (index, rule) in plan.custom_endpointing_rules.iter().flatten().enumerate() {
-        let path = format!("{PLAN}.customEndpointingRules.{index}");
-        let kinds = ["assistant", "customer", "both"];
-        check.one_of(&format!("{path}.type"), rule.kind.as_deref(), &kinds);
-        check.duration(&format!("{path}.timeoutSeconds"), rule.timeout_seconds, 0.0..=15.0);
-        check.without_effect(format!("{PLAN}.customEndpointingRules"));
-    }
-}
-
-fn stop_speaking(plan: &wire::StopSpeakingPlan, to: &mut Settings, check: &mut Validation) {
-    const PLAN: &str = "stopSpeakingPlan";
-    let settings = &mut to.stop_speaking;
-    set(&mut settings.num_words, check.whole(&format!("{PLAN}.numWords"), plan.num_words, 0..=10));
-    let voice = check.duration(&format!("{PLAN}.voiceSeconds"), plan.voice_seconds, 0.0..=0.5);
-    set(&mut settings.voice, voice);
-    let path = format!("{PLAN}.backoffSeconds");
-    set(&mut settings.backoff, check.duration(&path, plan.backoff_seconds, 0.0..=10.0));
-    for (name, phrases, setting) in [
-        (
-            "acknowledgementPhrases",
-            &plan.acknowledgement_phrases,
-            &mut settings.acknowledgement_phrases,
-        ),
-        ("interruptionPhrases", &plan.interruption_phrases, &mut settings.interruption_phrases),
-    ] {
-        if let Some(phrases) = phrases {
-            check.lengths(&format!("{PLAN}.{name}"), phrases, 0..=240);
-            setting.clone_from(phrases);
-        }
-    }
-}
-
-fn keypad(plan: &wire::KeypadInputPlan, check: &mut Validation) -> Option<KeypadPlan> {
-    let mut keypad = KeypadPlan::default();
-    let path = "keypadInputPlan.timeoutSeconds";
-    set(&mut keypad.timeout, check.duration(path, plan.timeout_seconds, 0.0..=10.0));
-    if let Some(delimiters) = &plan.delimiters {
-        let keys = match delimiters {
-            wire::OneOrMany::One(key) => std::slice::from_ref(key),
-            wire::OneOrMany::Many(keys) => keys,
-        };
-        for key in keys {
-            check.one_of("keypadInputPlan.delimiters", Some(key), &["#", "*", ""]);
-        }
-        keypad.delimiters = keys.concat();
-    }
-    plan.enabled.unwrap_or(false).then_some(keypad)
-}
-
-fn transcriber_of(
-    wire: &wire::Transcriber,
-    config: &Config,
-    check: &mut Validation,
-) -> Transcriber {
-    let mut transcriber = config.transcriber.clone();
-    let provider = wire.provider.as_deref();
-    check.one_of("transcriber.provider", provider, TranscriberProvider::NAMES);
-    if let Some(provider) = provider.and_then(TranscriberProvider::from_name) {
-        transcriber.provider = provider;
-    }
-    if let Some(model) = &wire.model {
-        check.folder("transcriber.model", model);
-        transcriber.model.clone_from(model);
-    }
-    transcriber
-}
-
-fn voice_of(wire: &wire::Voice, config: &Config, check: &mut Validation) -> Voice {
-    let mut voice = config.voice.clone();
-    let provider = wire.provider.as_deref();
-    check.one_of("voice.provider", provider, VoiceProvider::NAMES);
-    if let Some(provider) = provider.and_then(VoiceProvider::from_name) {
-        // A voice that is configured for another provider means nothing to this one.
-        if provider != voice.provider {
-            voice.voice = None;
-        }
-        voice.provider = provider;
-    }
-    if wire.voice_id.is_some() {
-        voice.voice.clone_from(&wire.voice_id);
-    }
-    if let Some(model) = &wire.model {
-        check.folder("voice.model", model);
-        voice.model = Some(model.clone());
-    }
-    voice
-}
-
-/// Vapi's word for an OpenAI-compatible server of the customer's own.
-const CUSTOM_LLM: &str = "custom-llm";
-
-fn model_of(wire: wire::Model, config: &Config, check: &mut Validation) -> Model {
-    let mut model = config.model.clone();
-    if let Some(name) = wire.model {
-        model.name = name;
-    }
-    match wire.provider.as_deref() {
-        None => {}
-        Some(CUSTOM_LLM) => {
-            model.provider = ModelProvider::OpenAi;
-            // The configured key belongs to the configured server.
-            model.api_key = None;
-            match wire.url.as_deref().map(ServerUrl::parse) {
-                Some(Ok(url)) => model.base_url = url,
-                Some(Err(_)) => check.problem("model.url must be a URL address"),
-                None => check.problem("model.url should not be empty"),
-            }
-            for (name, value) in wire.headers.into_iter().flatten() {
-                match value {
-                    Value::String(value) => model.headers.push((name, Secret::new(value))),
-                    _ => check.problem(format!("model.headers.{name} must be a string")),
-                }
-            }
-            return model;
-        }
-        Some(provider) => {
-            let mut names = ModelProvider::NAMES.to_vec();
-            names.push(CUSTOM_LLM);
-            check.one_of("model.provider", Some(provider), &names);
-            model.provider = ModelProvider::from_name(provider).unwrap_or(model.provider);
-        }
-    }
-    for (name, sent) in [("url", wire.url.is_some()), ("headers", wire.headers.is_some())] {
-        if sent {
-            check.problem(format!("model.property {name} should not exist"));
-        }
-    }
-    model
-}
-
-fn messages(wire: &[wire::Message], check: &mut Validation) -> Vec<ChatMessage> {
-    let mut messages = Vec::with_capacity(wire.len());
-    for (index, message) in wire.iter().enumerate() {
-        let content = message.content.clone().unwrap_or_default();
-        messages.push(match message.role {
-            Some(wire::MessageRole::System) => ChatMessage::System { content },
-            Some(wire::MessageRole::User) => ChatMessage::User { content },
-            Some(wire::MessageRole::Assistant) => {
-                ChatMessage::Assistant { content, tool_calls: Vec::new() }
-            }
-            _ => {
-                let roles = "assistant, system, user";
-                check.problem(format!(
-                    "model.messages.{index}.role must be one of the following values: {roles}"
-                ));
-                continue;
-            }
-        });
-    }
-    messages
-}
-
-fn tools(wire: &[wire::Tool], check: &mut Validation) -> Vec<ToolDefinition> {
-    let mut tools = Vec::with_capacity(wire.len());
-    for (index, tool) in wire.iter().enumerate() {
-        let path = format!("model.tools.{index}");
-        let kind = tool.kind.as_deref();
-        check.required_one_of(&format!("{path}.type"), kind, &["endCall", "function"]);
-        let function = tool.function.clone().unwrap_or_default();
-        let name = match (kind, function.name) {
-            (_, Some(name)) => name,
-            (Some("endCall"), None) => "endCall".to_owned(),
-            (_, None) => {
-                check.problem(format!("{path}.function.name should not be empty"));
-                continue;
-            }
-        };
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-            check.problem(format!(
-                "{path}.function.name must match /^[a-zA-Z0-9_-]{{1,64}}$/ regular expression"
-            ));
-        }
-        let parameters = function.parameters.unwrap_or_else(no_parameters);
-        if !parameters.is_object() {
-            check.problem(format!("{path}.function.parameters must be an object"));
-        }
-        let description = function.description.unwrap_or_else(|| match kind {
-            Some("endCall") => "Ends the call.".to_owned(),
-            _ => String::new(),
-        });
-        tools.push(ToolDefinition { name, description, parameters });
-    }
-    tools
-}
-
-fn no_parameters() -> Value {
-    serde_json::json!({"type": "object", "properties": {}})
 }
 
 fn set<T>(setting: &mut T, sent: Option<T>) {
@@ -461,19 +268,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::Sources;
+    use crate::config::{Sources, TranscriberProvider, VoiceProvider};
 
-    fn config(pairs: &[(&str, &str)]) -> Config {
+    pub(super) fn config(pairs: &[(&str, &str)]) -> Config {
         let environment =
             pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         Config::load(&Sources { environment, ..Sources::default() }).expect("a configuration")
     }
 
-    fn read(json: &Value) -> Result<Assistant, AssistantError> {
+    pub(super) fn read(json: &Value) -> Result<Assistant, AssistantError> {
         Assistant::from_json(&json.to_string(), &config(&[]))
     }
 
-    fn problems(json: &Value) -> Vec<String> {
+    pub(super) fn problems(json: &Value) -> Vec<String> {
         read(json).expect_err("it has problems").problems().to_vec()
     }
 
@@ -526,7 +333,7 @@ mod tests {
         assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
         assert!(settings.first_message_interruptions);
         assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
-        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.start_speaking.smart_endpointing, SmartEndpointing::Own);
         assert_eq!(settings.stop_speaking.num_words, 2);
         assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
         assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));
@@ -546,13 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn silences_that_are_sent_go_before_our_own_endpointing() {
-        let silences = json!({"transcriptionEndpointingPlan": {"onNoPunctuationSeconds": 2}});
-        let assistant = read(&json!({"startSpeakingPlan": silences})).expect("it is sound");
-        let plan = &assistant.settings.start_speaking;
-        assert!(!plan.smart_endpointing);
-        assert_eq!(plan.on_no_punctuation, Duration::from_secs(2));
-        assert_eq!(plan.on_punctuation, Duration::from_millis(100));
+    fn phrases_are_those_of_the_language_unless_they_are_sent() {
+        let phrases = |json: &Value| read(json).expect("it is sound").settings.stop_speaking;
+        let german = phrases(&json!({"transcriber": {"language": "de-DE"}}));
+        assert!(german.interruption_phrases.iter().any(|phrase| phrase == "moment mal"));
+        assert!(german.interruption_phrases.iter().any(|phrase| phrase == "wait"));
+        assert!(!german.interruption_phrases.iter().any(|phrase| phrase == "attendez"));
+        let sent = phrases(&json!({"voice": {"language": "de-DE"},
+            "stopSpeakingPlan": {"acknowledgementPhrases": ["jawoll"]}}));
+        assert_eq!(sent.acknowledgement_phrases, ["jawoll"]);
+        assert_eq!(sent.interruption_phrases, german.interruption_phrases);
     }
 
     #[test]
@@ -626,19 +436,5 @@ mod tests {
             "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
-    }
-
-    #[test]
-    fn a_customers_own_server_gets_neither_our_key_nor_requests_in_advance() {
-        let config = config(&[("CAUSERIE_MODEL_API_KEY", "hunter2")]);
-        let json = json!({"model": {"provider": "custom-llm", "model": "m",
-            "url": "https://llm.example.com/v1?s=secret", "headers": {"X-Key": "hunter3"}}});
-        let assistant = Assistant::from_json(&json.to_string(), &config).expect("it is sound");
-        assert_eq!(assistant.model.api_key, None);
-        assert_eq!(assistant.model.base_url.expose(), "https://llm.example.com/v1?s=secret");
-        assert_eq!(assistant.model.headers, [("X-Key".to_owned(), Secret::new("hunter3"))]);
-        assert!(!assistant.settings.speculation);
-        assert!(!format!("{assistant:?}").contains("hunter"));
-        assert!(!format!("{assistant:?}").contains("secret="));
     }
 }
