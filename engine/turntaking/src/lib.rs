@@ -136,6 +136,7 @@ pub mod time;
 pub mod timers;
 mod toolbox;
 pub mod wait_function;
+pub mod what_if;
 
 pub use floor::Floor;
 pub use state::State;
