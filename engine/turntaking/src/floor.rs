@@ -29,7 +29,9 @@ use crate::output::{Event, Output};
 use crate::phrases::Phrases;
 use crate::reply::{Cause, Order, Reply};
 use crate::rules::Rules;
-use crate::settings::{FirstMessageMode, Settings, SmartEndpointing};
+use crate::settings::{
+    FirstMessageMode, Settings, SmartEndpointing, StartSpeakingPlan, StopSpeakingPlan,
+};
 use crate::state::State;
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
@@ -92,18 +94,9 @@ impl Floor {
     /// `seed` stands for every choice that is left to chance (which of several idle messages), so
     /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
-        let plan = &settings.stop_speaking;
+        let phrases = phrases_of(&settings);
         let rules = Rules::new(&settings.start_speaking.rules);
-        // One that cannot be used is refused by the configuration; ours does its work.
-        let wait_function = match &settings.start_speaking.smart_endpointing {
-            SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
-            SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
-        };
-        let phrases = Phrases::new(
-            &plan.acknowledgement_phrases,
-            &plan.interruption_phrases,
-            &settings.languages,
-        );
+        let wait_function = wait_function_of(&settings);
         Self {
             idle: Idle::new(&settings.idle),
             evidence: settings.voicemail.as_ref().map(|_| Evidence::new()).unwrap_or_default(),
@@ -135,6 +128,17 @@ impl Floor {
             failures: 0,
             recognizer_ends_turns: false,
         }
+    }
+
+    /// Goes on with other plans. For the question what those would have done ([`crate::what_if`]):
+    /// in a call plans do not change.
+    pub fn replan(&mut self, start: StartSpeakingPlan, stop: StopSpeakingPlan) {
+        self.settings.start_speaking = start;
+        self.settings.stop_speaking = stop;
+        self.phrases = phrases_of(&self.settings);
+        self.greeting_phrases = self.phrases.over_a_greeting();
+        self.rules = Rules::new(&self.settings.start_speaking.rules);
+        self.wait_function = wait_function_of(&self.settings);
     }
 
     /// Who holds the floor.
@@ -365,6 +369,19 @@ impl Floor {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event { event });
+    }
+}
+
+fn phrases_of(settings: &Settings) -> Phrases {
+    let plan = &settings.stop_speaking;
+    Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, &settings.languages)
+}
+
+/// One that cannot be used is refused by the configuration; ours does its work.
+fn wait_function_of(settings: &Settings) -> Option<WaitFunction> {
+    match &settings.start_speaking.smart_endpointing {
+        SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
+        SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
     }
 }
 

@@ -143,6 +143,7 @@ pub mod timers;
 mod toolbox;
 pub mod voicemail;
 pub mod wait_function;
+pub mod what_if;
 
 pub use floor::Floor;
 pub use state::State;
