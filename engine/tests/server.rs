@@ -93,6 +93,7 @@ fn assistant() -> Assistant {
             chunk_plan: ChunkPlan::default(),
         },
         providers: Providers {
+            endpointing: None,
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(

@@ -31,7 +31,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "observabilityPlan",
             "pciEnabled",
             "recordingEnabled",
-            "server",
             "serverMessages",
             "serverUrl",
             "serverUrlSecret",
@@ -70,8 +69,8 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ("model.messages", &["name", "tool_calls"]),
     ("voice", &["cachingEnabled", "fallbackPlan"]),
     ("voice.chunkPlan", &["formatPlan"]),
-    ("startSpeakingPlan", &["smartEndpointingEnabled"]),
-    ("startSpeakingPlan.smartEndpointingPlan", &["server"]),
+    ("server", SERVER),
+    ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",
         &[
@@ -94,6 +93,10 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// What of a server is taken and has no effect here.
+const SERVER: &[&str] =
+    &["backoffPlan", "credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
 #[derive(Debug, Default)]

@@ -89,6 +89,7 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         chunk_plan: ChunkPlan::default(),
     };
     let providers = Providers {
+        endpointing: None,
         vad: Arc::clone(&machine.vad) as Arc<_>,
         turn_model: Some(Arc::clone(&machine.turn)),
         recognizer: staged.recognizer,

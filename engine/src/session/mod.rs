@@ -8,6 +8,7 @@ mod clock;
 mod driver;
 mod effects;
 mod egress;
+mod endpointing;
 mod event;
 mod history;
 mod ingress;

@@ -6,6 +6,7 @@
 mod barge_in;
 mod carrier;
 mod conversation;
+mod dictation;
 mod events;
 mod failures;
 mod greeting;

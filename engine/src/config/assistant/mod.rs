@@ -5,6 +5,7 @@ mod idle;
 mod keypad;
 mod prompt;
 mod providers;
+mod server;
 mod start_speaking;
 mod stop_speaking;
 
@@ -24,7 +25,8 @@ use crate::llm::{ChatMessage, ToolDefinition};
 use keypad::keypad;
 use prompt::{messages, tools};
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
-use start_speaking::start_speaking;
+pub use server::Server;
+use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
@@ -63,6 +65,8 @@ pub struct Assistant {
     pub first_phrase_exempt: bool,
     /// Record the call.
     pub record: bool,
+    /// Who is asked when a turn ends; `None`: nobody.
+    pub endpointing: Option<Server>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
     /// Fields of Vapi's that were sent and have no effect here, by path.
@@ -128,6 +132,11 @@ impl Assistant {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
+        let asked = endpointing_server(&wire, check);
+        let is_shared = asked.as_ref().is_some_and(|(_, shared)| *shared);
+        if wire.server.is_some() && !is_shared {
+            check.without_effect("server".to_owned());
+        }
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
@@ -163,6 +172,7 @@ impl Assistant {
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
             record: record.unwrap_or(config.recording.enabled),
+            endpointing: asked.map(|(server, _)| server),
             metadata: wire.metadata.unwrap_or_default(),
             without_effect: BTreeSet::new(),
         }
@@ -266,6 +276,8 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+
+    use turntaking::settings::SmartEndpointing;
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
@@ -423,8 +435,6 @@ mod tests {
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
                       "tools": [{"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
-            "startSpeakingPlan": {"smartEndpointingPlan":
-                {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
         }))
         .expect("it is sound");
         let expected = [
@@ -433,7 +443,6 @@ mod tests {
             "model.tools.async",
             "model.tools.function.strict",
             "server",
-            "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }
