@@ -611,7 +611,7 @@ fn settings(choice: u8) -> Settings {
         1 => SmartEndpointing::livekit(),
         _ => settings.start_speaking.smart_endpointing,
     };
-    if choice % 5 == 0 {
+    if choice.is_multiple_of(5) {
         let regex = "number|table".to_owned();
         settings.start_speaking.rules = vec![EndpointingRule {
             assistant: None,
