@@ -20,6 +20,7 @@ use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
 };
+use crate::endpointing::{EndpointingError, EndpointingModel};
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
@@ -74,6 +75,9 @@ pub enum AssembleError {
     /// The assistant itself.
     #[error(transparent)]
     Assistant(#[from] config::AssistantError),
+    /// The endpointing server.
+    #[error(transparent)]
+    Endpointing(#[from] EndpointingError),
     /// A neural voice without a model.
     #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
     VoiceModel,
@@ -90,7 +94,9 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
     }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
+    let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
     let providers = Providers {
+        endpointing: endpointing.map(Arc::new),
         vad: Arc::new(SileroVad::start(
             &runtime,
             &config.models_dir.join(SILERO),

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod endpointing;
 pub mod eval;
 pub mod llm;
 pub mod models;

@@ -95,6 +95,7 @@ fn assistant() -> Assistant {
             background: None,
         },
         providers: Providers {
+            endpointing: None,
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(

@@ -37,7 +37,7 @@ pub(super) fn run(
     let text = std::fs::read_to_string(path).map_err(|error| told(path, &error))?;
     let (header, records) = journal::read(text.lines()).map_err(|error| told(path, &error))?;
     let settings = settings(plan, config).map_err(|error| told(plan, &error))?;
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut recording = Recording::open(&folder.join(RECORDING_FILE), config);
     if let Err(reason) = &recording {
         eprintln!("causerie: scores that were not taken in the call stay unknown: {reason}");

@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use assistant::{Assistant, AssistantError};
+pub use assistant::{Assistant, AssistantError, Server};
 pub use background::Background;
 pub use example::annotated;
 pub use problem::{ConfigError, Problem};

@@ -30,7 +30,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "observabilityPlan",
             "pciEnabled",
             "recordingEnabled",
-            "server",
             "serverMessages",
             "serverUrl",
             "serverUrlSecret",
@@ -67,8 +66,8 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ("model.messages", &["name", "tool_calls"]),
     ("voice", &["cachingEnabled", "fallbackPlan"]),
     ("voice.chunkPlan", &["formatPlan"]),
-    ("startSpeakingPlan", &["smartEndpointingEnabled"]),
-    ("startSpeakingPlan.smartEndpointingPlan", &["server"]),
+    ("server", SERVER),
+    ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",
         &[
@@ -91,6 +90,10 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// What of a server is taken and has no effect here.
+const SERVER: &[&str] =
+    &["backoffPlan", "credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
 #[derive(Debug, Default)]

@@ -159,6 +159,7 @@ async fn cut(timed: bool, number: usize, settings: &Settings) -> Result<Cut, Cal
         },
         language: "en".to_owned(),
         providers: Providers {
+            endpointing: None,
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(

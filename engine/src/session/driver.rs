@@ -19,6 +19,7 @@ use turntaking::time::Instant;
 use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
+use super::endpointing::Endpointing;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
@@ -82,6 +83,7 @@ pub struct Session {
     pub(super) transport: Box<dyn MediaTransport>,
     pub(super) ingress: Ingress,
     pub(super) egress: Egress,
+    pub(super) endpointing: Endpointing,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -143,6 +145,7 @@ impl Session {
             floor: Floor::new(settings, seed, now),
             transport,
             ingress,
+            endpointing: Endpointing::new(providers.endpointing.clone(), id),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -215,6 +218,10 @@ impl Session {
         }
         for _ in 0..WORK_PER_SOURCE {
             let Poll::Ready(input) = self.egress.poll(cx, &mut *self.transport) else { break };
+            self.tell(input, now);
+            worked = true;
+        }
+        if let Poll::Ready(input) = self.endpointing.poll(cx) {
             self.tell(input, now);
             worked = true;
         }

@@ -9,6 +9,7 @@ mod direction;
 mod driver;
 mod effects;
 mod egress;
+mod endpointing;
 mod event;
 mod history;
 mod ingress;

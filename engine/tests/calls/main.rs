@@ -7,6 +7,7 @@ mod background;
 mod barge_in;
 mod carrier;
 mod conversation;
+mod dictation;
 mod events;
 mod failures;
 mod greeting;

@@ -230,6 +230,7 @@ impl Stage {
             seed: 7,
             persona: self.persona,
             providers: Providers {
+                endpointing: None,
                 vad: Arc::new(ScriptedVad::level(-40.0)),
                 turn_model: None,
                 recognizer,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Hook, MessagePlan, Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
+    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
     VoicemailDetection,
 };
 
@@ -33,6 +33,9 @@ pub struct Assistant {
     /// Speech synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<Voice>,
+    /// Who is asked and told what the call brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// When the assistant may start to speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_speaking_plan: Option<StartSpeakingPlan>,

@@ -10,6 +10,7 @@ mod assistant;
 mod ended_reason;
 mod idle;
 mod model;
+mod server;
 mod speaking;
 mod transcriber;
 mod voice;
@@ -19,9 +20,10 @@ pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, 
 pub use ended_reason::EndedReason;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use server::Server;
 pub use speaking::{
-    EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,
-    TranscriptionEndpointingPlan,
+    EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
+    StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};

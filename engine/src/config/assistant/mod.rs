@@ -5,6 +5,7 @@ mod idle;
 mod keypad;
 mod prompt;
 mod providers;
+mod server;
 mod start_speaking;
 mod stop_speaking;
 mod voicemail;
@@ -25,7 +26,8 @@ use crate::llm::{ChatMessage, ToolDefinition};
 use keypad::keypad;
 use prompt::{messages, tools};
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
-use start_speaking::start_speaking;
+pub use server::Server;
+use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
 use voicemail::voicemail;
 
@@ -67,6 +69,8 @@ pub struct Assistant {
     pub background: Background,
     /// Record the call.
     pub record: bool,
+    /// Who is asked when a turn ends; `None`: nobody.
+    pub endpointing: Option<Server>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
     /// Fields of Vapi's that were sent and have no effect here, by path.
@@ -132,6 +136,11 @@ impl Assistant {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
+        let asked = endpointing_server(&wire, check);
+        let is_shared = asked.as_ref().is_some_and(|(_, shared)| *shared);
+        if wire.server.is_some() && !is_shared {
+            check.without_effect("server".to_owned());
+        }
 
         let background = background(wire.background_sound.as_deref(), config, check);
 
@@ -170,6 +179,7 @@ impl Assistant {
                 && config.defaults == Defaults::Causerie,
             background,
             record: record.unwrap_or(config.recording.enabled),
+            endpointing: asked.map(|(server, _)| server),
             metadata: wire.metadata.unwrap_or_default(),
             without_effect: BTreeSet::new(),
         }
@@ -285,6 +295,7 @@ mod tests {
 
     use serde_json::json;
     use turntaking::settings::SmartEndpointing;
+
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
@@ -442,8 +453,6 @@ mod tests {
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
                       "tools": [{"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
-            "startSpeakingPlan": {"smartEndpointingPlan":
-                {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
         }))
         .expect("it is sound");
         let expected = [
@@ -452,7 +461,6 @@ mod tests {
             "model.tools.async",
             "model.tools.function.strict",
             "server",
-            "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }
