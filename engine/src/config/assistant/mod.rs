@@ -296,7 +296,6 @@ mod tests {
     use serde_json::json;
     use turntaking::settings::SmartEndpointing;
 
-
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
 
