@@ -1,9 +1,11 @@
 //! A line on which the caller's microphone hears the assistant.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -140,6 +142,10 @@ impl MediaTransport for EchoLeg {
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.leg.reply_samples(turn, range, out);
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.leg.set_background(ambience);
     }
 
     fn close(&mut self, now: Instant) {
