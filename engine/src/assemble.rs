@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
+use asr::denoise::Denoising;
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
@@ -103,7 +104,10 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             SileroSettings::default(),
         )?),
         turn_model: turn_model(config, &configured.transcriber, &runtime)?,
-        recognizer: recognizer(config, &configured, &runtime)?,
+        recognizer: match recognizer(config, &configured, &runtime)? {
+            recognizer if configured.denoising => Arc::new(Denoising::new(recognizer)),
+            recognizer => recognizer,
+        },
         model: model(&configured.model)?,
         synthesizer: synthesizer(config, &configured.voice)?,
     };

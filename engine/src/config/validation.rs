@@ -13,8 +13,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "",
         &[
             "analysisPlan",
-            "backgroundDenoisingEnabled",
-            "backgroundSpeechDenoisingPlan",
             "clientMessages",
             "compliancePlan",
             "credentialIds",
@@ -37,6 +35,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "videoRecordingEnabled",
         ],
     ),
+    ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
     ("hooks", &["filters"]),
     ("transcriber", &["confidenceThreshold", "fallbackPlan"]),
     (

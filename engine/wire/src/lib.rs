@@ -16,7 +16,10 @@ mod transcriber;
 mod voice;
 mod voicemail;
 
-pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
+pub use assistant::{
+    ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
+    OneOrMany, SmartDenoisingPlan,
+};
 pub use ended_reason::EndedReason;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
