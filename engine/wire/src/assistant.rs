@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
+use crate::{Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
 
 /// Who answers a call, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,18 @@ pub struct Assistant {
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
+    /// Where messages about its calls go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    /// Older for `server.url`, which goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_url: Option<String>,
+    /// Older for `server.secret`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_url_secret: Option<String>,
+    /// Which messages its server is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_messages: Option<Vec<String>>,
     /// The customer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,

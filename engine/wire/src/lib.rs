@@ -7,15 +7,26 @@
 #![forbid(unsafe_code)]
 
 mod assistant;
+mod call;
 mod ended_reason;
+mod error;
 mod model;
+mod phone_number;
+mod server;
 mod speaking;
 mod transcriber;
 mod voice;
 
 pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
+pub use call::{
+    Artifact, Call, CallStatus, Customer, MonoRecording, PerformanceMetrics, Recording, Transport,
+    TurnLatency,
+};
 pub use ended_reason::EndedReason;
+pub use error::ErrorBody;
 pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use phone_number::PhoneNumber;
+pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,
     TranscriptionEndpointingPlan,

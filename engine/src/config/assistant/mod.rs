@@ -4,6 +4,7 @@
 mod keypad;
 mod prompt;
 mod providers;
+mod server;
 mod start_speaking;
 mod stop_speaking;
 
@@ -21,8 +22,12 @@ use super::{Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
 
 use keypad::keypad;
+pub(super) use prompt::tool;
 use prompt::{messages, tools};
+pub use providers::Unserved;
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
+pub(super) use server::server;
+use server::{messages_of, server_of};
 use start_speaking::start_speaking;
 use stop_speaking::stop_speaking;
 
@@ -62,8 +67,17 @@ pub struct Assistant {
     pub first_phrase_exempt: bool,
     /// Record the call.
     pub record: bool,
+    /// Where messages about its calls go.
+    pub server: Option<wire::Server>,
+    /// Which messages; `None`: Vapi's own choice.
+    pub server_messages: Option<Vec<String>>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
+    /// Providers it asks for that are not here, and that nothing may stand in for: its calls are
+    /// refused.
+    pub unserved: Vec<Unserved>,
+    /// All of it, as it was sent.
+    pub document: Map<String, Value>,
     /// Fields of Vapi's that were sent and have no effect here, by path.
     pub without_effect: BTreeSet<String>,
 }
@@ -118,7 +132,11 @@ impl Assistant {
         let assistant = wire.map(|wire| Self::complete(wire, config, &mut validation));
         let (problems, without_effect) = validation.finish();
         match assistant {
-            Some(assistant) if problems.is_empty() => Ok(Self { without_effect, ..assistant }),
+            Some(assistant) if problems.is_empty() => {
+                // It was read as an object before.
+                let document = serde_json::from_str(json).unwrap_or_default();
+                Ok(Self { without_effect, document, ..assistant })
+            }
             _ => Err(AssistantError { file: None, problems }),
         }
     }
@@ -127,6 +145,8 @@ impl Assistant {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
+        let server = server_of(&wire, check);
+        let server_messages = messages_of(&wire, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
@@ -141,14 +161,17 @@ impl Assistant {
         let tools = tools(model.tools.as_deref().unwrap_or_default(), check);
         let messages = messages(model.messages.as_deref().unwrap_or_default(), check);
 
+        let (transcriber, no_transcriber) = transcriber_of(&transcriber, config, check);
+        let (voice, no_voice) = voice_of(&voice, config, check);
+        let (model, no_model) = model_of(model, config, check);
         let record = wire.artifact_plan.and_then(|plan| plan.recording_enabled);
         Self {
             name: wire.name.unwrap_or_default(),
             settings,
             language,
-            transcriber: transcriber_of(&transcriber, config, check),
-            voice: voice_of(&voice, config, check),
-            model: model_of(model, config, check),
+            transcriber,
+            voice,
+            model,
             messages,
             tools,
             temperature: temperature.map(|temperature| temperature as f32),
@@ -162,7 +185,11 @@ impl Assistant {
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
             record: record.unwrap_or(config.recording.enabled),
+            server,
+            server_messages,
             metadata: wire.metadata.unwrap_or_default(),
+            unserved: [no_transcriber, no_model, no_voice].into_iter().flatten().collect(),
+            document: Map::new(),
             without_effect: BTreeSet::new(),
         }
     }
@@ -367,11 +394,11 @@ mod tests {
             "stopSpeakingPlan": {"voiceSeconds": 0.6, "numWords": 1.5},
             "silenceTimeoutSeconds": 5,
             "endCallPhrases": ["a", "au revoir"],
-            "voice": {"provider": "flite", "enableSsml": true},
-            "transcriber": {"provider": "deepgram", "model": "../../etc"},
+            "voice": {"provider": "flite", "enableSpeech": true},
+            "transcriber": {"provider": "sherpa-onnx", "model": "../../etc"},
             "model": {"provider": "custom-llm",
                       "messages": [{"role": "function", "content": ""}],
-                      "tools": [{"type": "transferCall"}, {"type": "function",
+                      "tools": [{"type": "function"}, {"type": "function",
                                  "function": {"name": "what is it"}}]},
             "tools": [],
         }));
@@ -382,7 +409,6 @@ mod tests {
                 "each value in endCallPhrases must be longer than or equal to 2 characters",
                 "model.messages.0.role must be one of the following values: assistant, system, user",
                 "model.tools.0.function.name should not be empty",
-                "model.tools.0.type must be one of the following values: endCall, function",
                 "model.tools.1.function.name must match /^[a-zA-Z0-9_-]{1,64}$/ regular expression",
                 "model.url should not be empty",
                 "name must be shorter than or equal to 40 characters",
@@ -391,8 +417,7 @@ mod tests {
                 "stopSpeakingPlan.numWords must be an integer number",
                 "stopSpeakingPlan.voiceSeconds must not be greater than 0.5",
                 "transcriber.model must be the name of a folder in models_dir",
-                "transcriber.provider must be one of the following values: moonshine, sherpa-onnx",
-                "voice.property enableSsml should not exist",
+                "voice.property enableSpeech should not exist",
             ]
         );
     }
@@ -413,10 +438,10 @@ mod tests {
     #[test]
     fn fields_of_vapis_that_have_no_effect_yet_are_taken_and_named() {
         let assistant = read(&json!({
-            "server": {"url": "https://example.com"},
             "analysisPlan": {"summaryPlan": {"enabled": true}},
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
-                      "tools": [{"type": "function", "async": true,
+                      "tools": [{"type": "transferCall", "destinations": []},
+                                {"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
             "startSpeakingPlan": {"smartEndpointingPlan":
                 {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
@@ -426,10 +451,38 @@ mod tests {
             "analysisPlan",
             "model.toolIds",
             "model.tools.async",
+            "model.tools.destinations",
             "model.tools.function.strict",
-            "server",
+            "model.tools.type transferCall",
             "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
+    }
+
+    #[test]
+    fn vapis_own_providers_are_taken_and_refused_at_the_call_or_stood_in_for() {
+        let json = json!({
+            "transcriber": {"provider": "deepgram", "model": "nova-3", "language": "fr",
+                            "keyterm": ["Camille"]},
+            "model": {"provider": "anthropic", "model": "claude-3-7-sonnet-20250219"},
+            "voice": {"provider": "azure", "voiceId": "fr-FR-DeniseNeural"},
+        });
+        let assistant = read(&json).expect("it is sound");
+        let unserved: Vec<_> =
+            assistant.unserved.iter().map(|unserved| unserved.provider.as_str()).collect();
+        assert_eq!(unserved, ["deepgram", "anthropic", "azure"]);
+        assert_eq!(assistant.language, "fr");
+
+        let config = config(&[
+            ("CAUSERIE_TRANSCRIBER_STAND_IN", "true"),
+            ("CAUSERIE_MODEL_STAND_IN", "true"),
+            ("CAUSERIE_VOICE_STAND_IN", "true"),
+        ]);
+        let assistant = Assistant::from_json(&json.to_string(), &config).expect("it is sound");
+        assert_eq!(assistant.unserved, []);
+        assert_eq!(assistant.transcriber, config.transcriber);
+        assert_eq!(assistant.model, config.model);
+        assert_eq!(assistant.voice, config.voice);
+        assert!(assistant.without_effect.contains("voice.provider azure"));
     }
 }
