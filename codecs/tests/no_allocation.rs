@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use codecs::beep::BeepDetector;
 use codecs::dtmf::{self, DtmfDetector};
 use codecs::g711::Law;
 use codecs::noise::Noise;
@@ -53,6 +54,7 @@ fn a_frame_through_every_codec_allocates_nothing() {
     let mut bytes = [0; 320];
     let mut floats = [0.0; 160];
     let mut detector = DtmfDetector::new();
+    let mut beeps = BeepDetector::new(SampleRate::HZ_8000);
     let mut noise = Noise::new(-30.0, 1);
     let mut tone = dtmf::tone(SampleRate::HZ_8000, '7', Duration::from_secs(1)).expect("a digit");
     let mut digits = 0;
@@ -69,6 +71,7 @@ fn a_frame_through_every_codec_allocates_nothing() {
             pcm::to_f32_into(&samples, &mut floats);
             pcm::from_f32_into(&floats, &mut samples);
             detector.process(&samples, |_| digits += 1);
+            beeps.process(&samples, |beep| panic!("a key is no beep: {beep:?}"));
         }
     });
     assert_eq!((count, digits), (0, 1));

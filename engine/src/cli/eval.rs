@@ -5,11 +5,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::ValueEnum as _;
 use turntaking::settings::Settings;
 
 use super::EvalArgs;
 use crate::config::{self, Config};
-use crate::eval::{self, Costs, Options, Report};
+use crate::eval::{self, Costs, Options, Part, Report};
 
 /// Runs the evaluation. Results go to standard output and into files, everything else to standard
 /// error. To be called outside any runtime: it has one of its own, whose clock stands still.
@@ -38,8 +39,14 @@ fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
     let options = Options {
         folder,
         settings,
+        parts: if args.parts.is_empty() {
+            Part::value_variants().to_vec()
+        } else {
+            args.parts.clone()
+        },
         slow: args.slow,
         patiences: if args.curve { eval::PATIENCES.to_vec() } else { Vec::new() },
+        interruptions: args.interruptions,
         oracle: args.oracle,
         costs: args.costs.as_deref().map_or_else(|| Ok(Costs::default()), costs)?,
         memo: args.memo.clone(),

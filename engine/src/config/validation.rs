@@ -27,8 +27,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "forwardingPhoneNumber",
             "forwardingPhoneNumbers",
             "hipaaEnabled",
-            "hooks",
-            "messagePlan",
             "modelOutputInMessagesEnabled",
             "monitorPlan",
             "observabilityPlan",
@@ -104,6 +102,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "wordFinalizationMaxWaitTime",
         ],
     ),
+    ("hooks", &["filters"]),
     (
         "model",
         &[

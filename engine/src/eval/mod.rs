@@ -21,12 +21,14 @@
 //!
 //! [`ScriptedLeg`]: crate::transport::scripted::ScriptedLeg
 
+mod barge_in;
 mod baseline;
 mod call;
 mod chance;
 mod costs;
 mod curve;
 mod decision;
+mod heard;
 mod html;
 mod line;
 mod machine;
@@ -50,15 +52,17 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use turntaking::settings::Settings;
 
+pub use barge_in::{BargeIn, BargeInFigures, Expected, Interruption};
 pub use baseline::Pause;
 pub use call::CallError;
 pub use costs::Costs;
 pub use curve::{Curve, PATIENCES, Point};
 pub use decision::{Decisions, Moment, Speech};
+pub use heard::{Cut, HeardFigures, HeardReport};
 pub use html::page as html_page;
 pub use machine::MachineError;
 pub use measure::{MeasureError, measure};
-pub use report::{Figures, Part, Report};
+pub use report::{Figures, Report, Share};
 pub use score::{Rate, Times};
 pub use set::{Entry, LIST, SetError, Skipped};
 pub use table::write as write_table;
@@ -66,16 +70,30 @@ pub use utterance::{Outcome, Variant};
 
 use crate::assemble::{SILERO, SMART_TURN};
 use crate::config::Config;
+use barge_in::material::Material;
 use curve::Pass;
 use machine::{MOONSHINE, Machine};
 use memo::Memo;
 use utterance::Prepared;
+
+/// What can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Ends of turns: early cut-offs, delays, missed ends.
+    Turns,
+    /// Interruptions: what stops the voice, how fast, and what ought not to.
+    BargeIn,
+    /// History after interruptions at random instants, against what was audible. Needs no set.
+    History,
+}
 
 /// What to evaluate, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The folder with the list.
     pub folder: PathBuf,
+    /// What to look at.
+    pub parts: Vec<Part>,
     /// What the Floor decides by.
     pub settings: Settings,
     /// Dictated utterances are played slowed, too.
@@ -85,6 +103,8 @@ pub struct Options {
     pub patiences: Vec<u32>,
     /// The oracle transcribes everything.
     pub oracle: bool,
+    /// How often each voice is interrupted for [`Part::History`].
+    pub interruptions: usize,
     /// What inference costs.
     pub costs: Costs,
     /// Where answers of the models are kept between runs.
@@ -136,72 +156,133 @@ pub fn run(
     config: &Config,
     say: &mut dyn FnMut(&str),
 ) -> Result<Report, EvalError> {
-    let (entries, mut skipped) = set::read(&options.folder)?;
-    let only = |entry: &Entry| options.only.as_ref().is_none_or(|only| entry.file.contains(only));
-    let mut prepared = Vec::new();
-    for entry in entries.iter().filter(|entry| only(entry)) {
-        for variant in [Variant::Natural, Variant::Slow] {
-            if variant == Variant::Slow && !(options.slow && entry.is_dictated()) {
-                continue;
-            }
-            match Prepared::new(entry, &options.folder, variant) {
-                Ok(utterance) => prepared.push(utterance),
-                Err(reason) => {
-                    let reason = match variant {
-                        Variant::Natural => reason,
-                        Variant::Slow => format!("slowed: {reason}"),
-                    };
-                    skipped.push(Skipped { file: entry.file.clone(), reason });
-                }
-            }
-        }
-    }
+    let (mut entries, mut skipped) = set::read(&options.folder)?;
+    entries.retain(|entry| options.only.as_ref().is_none_or(|only| entry.file.contains(only)));
     let memo = open_memo(options, config)?;
-    let (outcomes, others) = on_virtual_time(async {
+    let found = on_virtual_time(async {
         let machine = Machine::start(config, &options.costs, &memo)?;
-        let stage = Stage { machine, prepared, oracle: options.oracle };
-        let outcomes = stage.play(&options.settings, say).await?;
-        let mut others = Vec::with_capacity(options.patiences.len());
-        for &patience in &options.patiences {
-            let mut settings = options.settings.clone();
-            settings.start_speaking.patience = patience;
-            let mut say = |line: &str| say(&format!("patience {patience} %: {line}"));
-            others.push(Pass { patience, outcomes: stage.play(&settings, &mut say).await? });
+        let stage = Stage { machine, options, entries };
+        let mut found = Found::default();
+        if options.parts.contains(&Part::Turns) {
+            stage.turns(&mut found, &mut skipped, say).await?;
         }
-        Ok::<_, EvalError>((outcomes, others))
+        if options.parts.contains(&Part::BargeIn) {
+            stage.barge_in(&mut found, &mut skipped, say).await?;
+        }
+        if options.parts.contains(&Part::History) {
+            let history = heard::play(options.interruptions, &options.settings, say).await;
+            let failed = |error| EvalError::Call { file: "history".to_owned(), error };
+            found.history = Some(history.map_err(failed)?);
+        }
+        Ok::<_, EvalError>(found)
     })
     .map_err(EvalError::Runtime)??;
     if let Some(path) = &options.memo {
         let failed = |source| EvalError::Memo { path: path.clone(), source };
         memo.borrow().save(path).map_err(failed)?;
     }
-    let look_ms = i64::try_from(options.costs.turn_look_us / 1_000).unwrap_or(i64::MAX);
-    let curves = curve::curves(&outcomes, &others, look_ms);
-    Ok(Report::new(options, skipped, outcomes, curves))
+    Ok(Report::new(options, skipped, found))
 }
 
-/// A set, ready to be played.
-struct Stage {
+/// What the parts of an evaluation found.
+#[derive(Default)]
+struct Found {
+    outcomes: Vec<Outcome>,
+    curves: Vec<Curve>,
+    barge_in: Option<BargeIn>,
+    history: Option<HeardReport>,
+}
+
+/// A set, and what plays it.
+struct Stage<'a> {
     machine: Machine,
-    prepared: Vec<Prepared>,
-    oracle: bool,
+    options: &'a Options,
+    entries: Vec<Entry>,
 }
 
-impl Stage {
-    /// Plays all of it, one utterance after the other.
+impl Stage<'_> {
+    /// Ends of turns.
+    async fn turns(
+        &self,
+        found: &mut Found,
+        skipped: &mut Vec<Skipped>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), EvalError> {
+        let prepared = self.prepare(skipped);
+        found.outcomes = self.play(&prepared, &self.options.settings, say).await?;
+        let mut passes = Vec::with_capacity(self.options.patiences.len());
+        for &patience in &self.options.patiences {
+            let mut settings = self.options.settings.clone();
+            settings.start_speaking.patience = patience;
+            let mut say = |line: &str| say(&format!("patience {patience} %: {line}"));
+            let outcomes = self.play(&prepared, &settings, &mut say).await?;
+            passes.push(Pass { patience, outcomes });
+        }
+        let look_ms = i64::try_from(self.options.costs.turn_look_us / 1_000).unwrap_or(i64::MAX);
+        found.curves = curve::curves(&found.outcomes, &passes, look_ms);
+        Ok(())
+    }
+
+    fn prepare(&self, skipped: &mut Vec<Skipped>) -> Vec<Prepared> {
+        let mut prepared = Vec::new();
+        for entry in &self.entries {
+            for variant in [Variant::Natural, Variant::Slow] {
+                if variant == Variant::Slow && !(self.options.slow && entry.is_dictated()) {
+                    continue;
+                }
+                match Prepared::new(entry, &self.options.folder, variant) {
+                    Ok(utterance) => prepared.push(utterance),
+                    Err(reason) => {
+                        let reason = match variant {
+                            Variant::Natural => reason,
+                            Variant::Slow => format!("slowed: {reason}"),
+                        };
+                        skipped.push(Skipped { file: entry.file.clone(), reason });
+                    }
+                }
+            }
+        }
+        prepared
+    }
+
+    /// Plays utterances one after the other.
     async fn play(
         &self,
+        prepared: &[Prepared],
         settings: &Settings,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<Outcome>, EvalError> {
-        let mut outcomes = Vec::with_capacity(self.prepared.len());
-        for (at, utterance) in self.prepared.iter().enumerate() {
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        for (at, utterance) in prepared.iter().enumerate() {
             let file = &utterance.entry.file;
-            say(&format!("{}/{} {file}", at + 1, self.prepared.len()));
-            let outcome = utterance.play(&self.machine, settings, self.oracle).await;
+            say(&format!("turn {}/{} {file}", at + 1, prepared.len()));
+            let outcome = utterance.play(&self.machine, settings, self.options.oracle).await;
             outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
         }
         Ok(outcomes)
+    }
+
+    /// Interruptions.
+    async fn barge_in(
+        &self,
+        found: &mut Found,
+        skipped: &mut Vec<Skipped>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), EvalError> {
+        let folder = self.options.folder.as_path();
+        let material = Material::find(folder);
+        skipped.extend(material.skipped.iter().cloned());
+        let barge_in = barge_in::play(
+            (&self.entries, folder),
+            &material,
+            &self.machine,
+            (&self.options.settings, self.options.oracle),
+            skipped,
+            say,
+        );
+        let failed = |(file, error)| EvalError::Call { file, error };
+        found.barge_in = Some(barge_in.await.map_err(failed)?);
+        Ok(())
     }
 }
 

@@ -175,6 +175,7 @@ impl Draft {
                 self.messages.pop_if(|last| last.role == Role::User);
             }
             Event::UserTranscript { .. }
+            | Event::TurnEnded { .. }
             | Event::SpeechUpdate { .. }
             | Event::UserInterrupted { .. }
             | Event::FalseInterruption { .. } => {}

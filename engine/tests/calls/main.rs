@@ -9,6 +9,7 @@ mod conversation;
 mod events;
 mod failures;
 mod greeting;
+mod idle;
 mod invariants;
 mod keypad;
 mod operator;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::endpointing::Ground;
 use crate::input::{EndReason, Offset, Probability};
 use crate::reply::Reply;
 use crate::time::Instant;
@@ -88,6 +89,8 @@ pub struct Settling {
     pub(crate) asked: bool,
     /// What it answered.
     pub(crate) score: Option<Probability>,
+    /// What the assistant's endpointing server was asked last.
+    pub(crate) look: Option<Look>,
     /// The recogniser says that the turn is over, or may be.
     pub(crate) ended: Option<RecognizerEnd>,
     /// The recogniser took that back: the caller is about to go on.
@@ -96,8 +99,29 @@ pub struct Settling {
     pub(crate) draft: Option<Reply>,
     /// When to prepare one.
     pub(crate) draft_at: Option<Instant>,
+    /// The silence that the evidence wants, and what decided that.
+    pub(crate) wanted: (Duration, Ground),
     /// When to decide, and why then.
     pub(crate) end: (Instant, Reason),
+}
+
+/// A question to the assistant's endpointing server.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) number: u32,
+    /// When it was asked.
+    pub(crate) at: Instant,
+    /// The words it was asked about.
+    pub(crate) user: String,
+    pub(crate) answer: Answer,
+}
+
+/// What the endpointing server answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Awaited,
+    Wait(Duration),
+    Failed,
 }
 
 /// The recogniser's own end of turn.

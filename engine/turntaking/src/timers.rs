@@ -32,6 +32,8 @@ pub enum Reason {
     Release,
     /// Keys were pressed, and no more came.
     Keypad,
+    /// The caller has said nothing for as long as one of `idle` says.
+    Idle,
     /// A reply makes no progress.
     ReplyStalled,
     /// Nobody said anything for `silence_timeout`.

@@ -33,6 +33,7 @@ const REACHED: &[(&str, usize)] = &[
     ("EventUserInterrupted", 400),
     ("EventTurnLatency", 1_000),
     ("EventTurnReopened", 100),
+    ("Idle", 400),
 ];
 
 #[test]

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
+use crate::{
+    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
+};
 
 /// Who answers a call, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,12 @@ pub struct Assistant {
     /// Said before the assistant hangs up: at most 1000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_call_message: Option<String>,
+    /// What is said when nobody says anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_plan: Option<MessagePlan>,
+    /// What is done when something happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Vec<Hook>>,
     /// What the caller's keypad does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keypad_input_plan: Option<KeypadInputPlan>,

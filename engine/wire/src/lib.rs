@@ -10,6 +10,7 @@ mod assistant;
 mod call;
 mod ended_reason;
 mod error;
+mod idle;
 mod model;
 mod phone_number;
 mod server;
@@ -24,6 +25,7 @@ pub use call::{
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
+pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};

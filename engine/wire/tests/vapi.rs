@@ -92,6 +92,16 @@ fn a_full_assistant_survives_the_round_trip() {
         "maxDurationSeconds": 600.0,
         "endCallPhrases": ["au revoir"],
         "endCallMessage": "Bonne journée.",
+        "messagePlan": {"idleMessages": ["Allô ?"], "idleTimeoutSeconds": 10.0},
+        "hooks": [{
+            "on": "customer.speech.timeout",
+            "options": {"timeoutSeconds": 7.5, "triggerResetMode": "never"},
+            "do": [
+                {"type": "say", "exact": ["Allô ?"]},
+                {"type": "say", "prompt": [{"role": "system", "content": "Relance."}]},
+                {"type": "tool", "tool": {"type": "endCall"}}
+            ]
+        }],
         "keypadInputPlan": {"enabled": true, "timeoutSeconds": 2.0, "delimiters": ["#"]},
         "artifactPlan": {"recordingEnabled": false},
         "metadata": {"sector": "salon"}

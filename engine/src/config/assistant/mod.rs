@@ -1,6 +1,7 @@
 //! From Vapi's assistant to what a call is run by: what the assistant says goes before the
 //! configuration, the configuration before the defaults.
 
+mod idle;
 mod keypad;
 mod prompt;
 mod providers;
@@ -250,6 +251,10 @@ fn settings(
     if let Some(plan) = &wire.stop_speaking_plan {
         stop_speaking(plan, &mut settings, check);
     }
+    if let Some(plan) = &wire.message_plan {
+        idle::message_plan(plan, &mut settings, check);
+    }
+    idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }
@@ -288,6 +293,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use turntaking::settings::SmartEndpointing;
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
@@ -302,7 +308,7 @@ mod tests {
         Assistant::from_json(&json.to_string(), &config(&[]))
     }
 
-    fn problems(json: &Value) -> Vec<String> {
+    pub(super) fn problems(json: &Value) -> Vec<String> {
         read(json).expect_err("it has problems").problems().to_vec()
     }
 
@@ -355,7 +361,7 @@ mod tests {
         assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
         assert!(settings.first_message_interruptions);
         assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
-        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.start_speaking.smart_endpointing, SmartEndpointing::Own);
         assert_eq!(settings.stop_speaking.num_words, 2);
         assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
         assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));

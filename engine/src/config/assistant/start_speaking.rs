@@ -1,6 +1,6 @@
 //! When the assistant begins to speak: `startSpeakingPlan`.
 
-use turntaking::settings::Settings;
+use turntaking::settings::{Settings, SmartEndpointing};
 
 use super::set;
 use crate::config::validation::Validation;
@@ -16,7 +16,7 @@ pub(super) fn start_speaking(
     set(&mut settings.wait, wait);
     if let Some(silences) = &plan.transcription_endpointing_plan {
         // Silences that were asked for are obeyed, so nothing of ours goes before them.
-        settings.smart_endpointing = false;
+        settings.smart_endpointing = SmartEndpointing::Off;
         for (name, value, setting) in [
             ("onPunctuationSeconds", silences.on_punctuation_seconds, &mut settings.on_punctuation),
             (
@@ -31,7 +31,7 @@ pub(super) fn start_speaking(
         }
     }
     if let Some(smart) = &plan.smart_endpointing_plan {
-        settings.smart_endpointing = true;
+        settings.smart_endpointing = SmartEndpointing::Own;
         let path = format!("{PLAN}.smartEndpointingPlan");
         let providers = ["vapi", "livekit", "custom-endpointing-model"];
         check.one_of(&format!("{path}.provider"), smart.provider.as_deref(), &providers);
@@ -56,6 +56,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use turntaking::settings::SmartEndpointing;
 
     use crate::config::assistant::tests::read;
 
@@ -64,7 +65,7 @@ mod tests {
         let silences = json!({"transcriptionEndpointingPlan": {"onNoPunctuationSeconds": 2}});
         let assistant = read(&json!({"startSpeakingPlan": silences})).expect("it is sound");
         let plan = &assistant.settings.start_speaking;
-        assert!(!plan.smart_endpointing);
+        assert_eq!(plan.smart_endpointing, SmartEndpointing::Off);
         assert_eq!(plan.on_no_punctuation, Duration::from_secs(2));
         assert_eq!(plan.on_punctuation, Duration::from_millis(100));
     }

@@ -21,7 +21,14 @@ impl Floor {
     }
 
     pub(super) fn on_silence_timeout(&mut self, now: Instant) {
-        self.close(now, EndReason::SilenceTimedOut, true);
+        let reason = EndReason::SilenceTimedOut;
+        match self.settings.silence_timeout_message.trim() {
+            "" => self.close(now, reason, true),
+            message => {
+                let message = message.to_owned();
+                self.close_with(now, reason, message);
+            }
+        }
     }
 
     pub(super) fn on_max_duration(&mut self, now: Instant) {
@@ -34,11 +41,15 @@ impl Floor {
 
     /// Ends the call with a farewell, where one is set, wanted, and can be heard.
     pub(super) fn close(&mut self, now: Instant, reason: EndReason, farewell: bool) {
+        let text = if farewell { self.settings.end_call_message.clone() } else { String::new() };
+        self.close_with(now, reason, text);
+    }
+
+    /// The same with a farewell of its own.
+    fn close_with(&mut self, now: Instant, reason: EndReason, text: String) {
         self.drop_reply(now);
         self.state = State::Closing(Closing { reason, since: now, farewell: None });
-        let text = &self.settings.end_call_message;
-        if farewell && self.connected && !text.trim().is_empty() {
-            let text = text.clone();
+        if self.connected && !text.trim().is_empty() {
             let reply = self.say(now, Cause::Farewell, text);
             self.state = State::Closing(Closing { reason, since: now, farewell: Some(reply) });
         }
@@ -101,7 +112,8 @@ impl Floor {
         if self.caller.has_words() {
             // Words that were not answered were still said.
             let text = self.caller.text().to_owned();
-            self.history.push(Entry::User { text: text.clone() });
+            let dictated = self.dictated(&text);
+            self.history.push(Entry::User { text: text.clone(), dictated });
             self.tell(Event::UserTranscript { text, is_final: true });
         }
         self.outputs.push_back(Output::Hangup { reason });

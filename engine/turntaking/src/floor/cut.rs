@@ -65,6 +65,7 @@ impl Floor {
             }
             Cause::Greeting => self.greeting_due = true,
             Cause::Order(order) => self.orders.push_front(order),
+            Cause::Idle { rule, action } => self.idle.put_back(rule, action),
             Cause::Results | Cause::Farewell | Cause::ClosedTurn => {}
         }
     }
