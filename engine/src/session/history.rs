@@ -16,7 +16,6 @@ const STILL_RUNNING: &str = "The tool is still running.";
 pub(super) fn request(
     persona: &Persona,
     history: &[Entry],
-    user: &str,
     (user, dictated): (&str, Option<&Dictated>),
     prompt: &str,
 ) -> ChatRequest {
