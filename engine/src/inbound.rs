@@ -93,7 +93,7 @@ impl App {
             updated_at: now,
             call,
             assistant: match &document {
-                None => self.configured().document.clone(),
+                None => self.configured().document.0.clone(),
                 Some(document) => document.clone().unwrap_or_default(),
             },
             phone_number: number.map(phone_number),

@@ -1,5 +1,7 @@
 //! Calls, and what is still to be told about them.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
@@ -11,8 +13,8 @@ use super::filter::Page;
 use super::resource::id;
 use super::timestamp::Timestamp;
 
-/// A call.
-#[derive(Clone, Debug, PartialEq)]
+/// A call. Its `Debug` shows neither what was said nor the secrets of its assistant and server.
+#[derive(Clone, PartialEq)]
 pub struct CallRecord {
     /// Its name for ever.
     pub id: Uuid,
@@ -30,6 +32,12 @@ pub struct CallRecord {
     pub phone_number: Option<Value>,
     /// Where messages about it go.
     pub subscription: Option<Value>,
+}
+
+impl fmt::Debug for CallRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallRecord").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl CallRecord {

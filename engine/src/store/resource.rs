@@ -1,5 +1,7 @@
 //! Assistants, tools and phone numbers: documents with an owner.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -30,8 +32,8 @@ impl Collection {
     }
 }
 
-/// A stored document.
-#[derive(Clone, Debug, PartialEq)]
+/// A stored document. Its `Debug` does not show it: it may hold secrets.
+#[derive(Clone, PartialEq)]
 pub struct Resource {
     /// Its name for ever.
     pub id: Uuid,
@@ -43,6 +45,12 @@ pub struct Resource {
     pub updated_at: Timestamp,
     /// What was sent, to the letter.
     pub document: Map<String, Value>,
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resource").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Resource {

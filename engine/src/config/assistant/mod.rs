@@ -78,9 +78,19 @@ pub struct Assistant {
     /// refused.
     pub unserved: Vec<Unserved>,
     /// All of it, as it was sent.
-    pub document: Map<String, Value>,
+    pub document: Document,
     /// Fields of Vapi's that were sent and have no effect here, by path.
     pub without_effect: BTreeSet<String>,
+}
+
+/// An assistant as it was sent. Its `Debug` does not show it: it may hold secrets.
+#[derive(Clone, Default, PartialEq)]
+pub struct Document(pub Map<String, Value>);
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[document]")
+    }
 }
 
 /// An assistant that cannot be used: everything that is wrong with it, in Vapi's words.
@@ -135,7 +145,7 @@ impl Assistant {
         match assistant {
             Some(assistant) if problems.is_empty() => {
                 // It was read as an object before.
-                let document = serde_json::from_str(json).unwrap_or_default();
+                let document = Document(serde_json::from_str(json).unwrap_or_default());
                 Ok(Self { without_effect, document, ..assistant })
             }
             _ => Err(AssistantError { file: None, problems }),
@@ -190,7 +200,7 @@ impl Assistant {
             server_messages,
             metadata: wire.metadata.unwrap_or_default(),
             unserved: [no_transcriber, no_model, no_voice].into_iter().flatten().collect(),
-            document: Map::new(),
+            document: Document::default(),
             without_effect: BTreeSet::new(),
         }
     }
