@@ -264,7 +264,7 @@ mod tests {
         let too_long = sine(RATE, 1_000.0, -15.0, ms(2_500));
         let too_low = sine(RATE, 200.0, -15.0, ms(500));
         let too_faint = sine(RATE, 1_000.0, -45.0, ms(500));
-        let key = dtmf::tone(RATE, '5', ms(500)).map(|tone| sound(tone)).expect("a key");
+        let key = dtmf::tone(RATE, '5', ms(500)).map(sound).expect("a key");
         let mut noise = vec![0; 8_000];
         Noise::new(-20.0, 1).fill_into(&mut noise);
         // American ringing is two tones.

@@ -17,7 +17,8 @@ use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{self, Config, PublicUrl, Secret};
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
-    CallClock, CallId, Registry, Session, SessionConfig, SessionEvent, Unserved, turn_away,
+    CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
+    turn_away,
 };
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
 use crate::transport::MediaTransport;
@@ -112,7 +113,7 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
-        let assistant = assemble::described(config, &configured)?;
+        let assistant = assemble::described(config, &configured).await?;
         Self::build(config, configured, assistant, observer).await
     }
 
@@ -356,6 +357,7 @@ impl App {
         id: CallId,
         carrier_call: String,
         assistant: Assistant,
+        direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
     ) -> bool {
@@ -382,10 +384,15 @@ impl App {
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
+        let mut settings = assistant.settings;
+        if direction == Direction::Inbound {
+            // Who calls is no machine, however long they speak.
+            settings.voicemail = None;
+        }
         let config = SessionConfig {
             id,
             carrier_call: carrier_call.clone(),
-            settings: assistant.settings,
+            settings,
             seed: id.seed(),
             persona: assistant.persona,
             providers: assistant.providers,

@@ -8,6 +8,7 @@ use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use tts::{
     ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, SherpaConfig,
     SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
@@ -15,10 +16,12 @@ use tts::{
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
+use crate::background::{self, BackgroundError};
 use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
 };
+use crate::endpointing::{EndpointingError, EndpointingModel};
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
@@ -67,6 +70,9 @@ pub enum AssembleError {
     /// The language model's settings.
     #[error(transparent)]
     Model(#[from] OpenAiSettingsError),
+    /// The background sound.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
     /// The assistant itself.
     #[error(transparent)]
     Assistant(#[from] config::AssistantError),
@@ -80,6 +86,9 @@ pub enum AssembleError {
     /// The process is ending, or loading panicked.
     #[error("loading was interrupted")]
     Interrupted,
+    /// The endpointing server.
+    #[error(transparent)]
+    Endpointing(#[from] EndpointingError),
     /// A neural voice without a model.
     #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
     VoiceModel,
@@ -90,8 +99,8 @@ pub enum AssembleError {
 /// # Errors
 ///
 /// Where something is missing or wrong, with its remedy.
-pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
-    described(config, &config::Assistant::configured(config)?)
+pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
+    described(config, &config::Assistant::configured(config)?).await
 }
 
 /// Loads everything `configured` needs.
@@ -99,7 +108,7 @@ pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
 /// # Errors
 ///
 /// As [`assistant`].
-pub(crate) fn described(
+pub(crate) async fn described(
     config: &Config,
     configured: &config::Assistant,
 ) -> Result<Assistant, AssembleError> {
@@ -110,7 +119,9 @@ pub(crate) fn described(
         return Err(AssembleError::Unserved(unserved.clone()));
     }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
+    let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
     let providers = Providers {
+        endpointing: endpointing.map(Arc::new),
         vad: Arc::new(SileroVad::start(
             &runtime,
             &config.models_dir.join(SILERO),
@@ -121,7 +132,8 @@ pub(crate) fn described(
         model: model(&configured.model)?,
         synthesizer: synthesizer(config, &configured.voice)?,
     };
-    let assistant = with_providers(configured, providers);
+    let background = background::load(&configured.background).await?;
+    let assistant = with_providers(configured, providers, background);
     // What would only be found out by the first caller is found out now.
     let Assistant { persona, providers, .. } = &assistant;
     providers
@@ -132,7 +144,11 @@ pub(crate) fn described(
 }
 
 /// The assistant that `configured` describes, served by `providers`.
-pub(crate) fn with_providers(configured: &config::Assistant, providers: Providers) -> Assistant {
+pub(crate) fn with_providers(
+    configured: &config::Assistant,
+    providers: Providers,
+    background: Option<Arc<Ambience>>,
+) -> Assistant {
     let persona = Persona {
         voice: VoiceConfig {
             voice: configured.voice.voice.clone().unwrap_or_default(),
@@ -149,6 +165,7 @@ pub(crate) fn with_providers(configured: &config::Assistant, providers: Provider
             first_exempt: configured.first_phrase_exempt,
             ..ChunkPlan::default()
         },
+        background,
     };
     let settings = configured.settings.clone();
     Assistant { settings, persona, providers, record: configured.record }

@@ -10,7 +10,7 @@ use wire::{Call, CallStatus};
 use crate::app::App;
 use crate::assemble::Assistant;
 use crate::config;
-use crate::session::{CallClock, CallId, turn_away};
+use crate::session::{CallClock, CallId, Direction, turn_away};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ended_reason};
 use crate::transport::MediaTransport;
 use crate::webhook::{self, Note, Subscription};
@@ -134,13 +134,19 @@ impl App {
             }
         };
         let id = CallId::from(record.id);
+        let direction = match record.call.kind.as_str() {
+            "outboundPhoneCall" => Direction::Outbound,
+            _ => Direction::Inbound,
+        };
         let assistant = self.assistant_of(&record).await;
         let elapsed = i64::try_from(clock.now().as_micros()).unwrap_or(0);
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
         let _ = self.notes().send(Note::Opened { record: Box::new(record), began }).await;
         let recorded = match assistant {
-            Ok(assistant) => self.run_call(id, carrier_call, assistant, clock, leg).await,
+            Ok(assistant) => {
+                self.run_call(id, carrier_call, assistant, direction, clock, leg).await
+            }
             Err(nobody) => {
                 tracing::error!(%id, error = %nobody, "a call cannot be served");
                 let stage = match nobody {

@@ -4,12 +4,17 @@
 use std::sync::Arc;
 
 use asr::Recognizer;
+use codecs::ambience::Ambience;
 use tokio::sync::OnceCell;
 use tts::Synthesizer;
 use turntaking::input::Stage;
 
 use crate::assemble::{self, AssembleError, Assistant};
-use crate::config::{self, Config, Model, Transcriber, TranscriberProvider, Voice};
+use crate::background;
+use crate::config::{
+    self, Background, Config, Model, Server, Transcriber, TranscriberProvider, Voice,
+};
+use crate::endpointing::EndpointingModel;
 use crate::llm::LanguageModel;
 use crate::session::Providers;
 
@@ -26,6 +31,9 @@ pub(crate) struct Workshop {
     recognizers: Shelf<(Transcriber, Option<String>), dyn Recognizer>,
     models: Shelf<Model, dyn LanguageModel>,
     voices: Shelf<Voice, dyn Synthesizer>,
+    endpointing: Shelf<Server, EndpointingModel>,
+    /// `None`: there is none, or its server had none when it was asked.
+    backgrounds: Shelf<Background, Option<Arc<Ambience>>>,
 }
 
 /// Why an assistant cannot take a call.
@@ -47,6 +55,8 @@ impl Workshop {
             recognizers: Shelf::with(recognizer, Arc::clone(&providers.recognizer)),
             models: Shelf::with(first.model.clone(), Arc::clone(&providers.model)),
             voices: Shelf::with(voice_key(first), Arc::clone(&providers.synthesizer)),
+            endpointing: Shelf::empty(),
+            backgrounds: Shelf::empty(),
             config: config.clone(),
             providers,
         }
@@ -65,20 +75,39 @@ impl Workshop {
         let key = recognizer_key(described);
         let (config, language) = (self.config.clone(), described.language.clone());
         let transcriber = described.transcriber.clone();
-        let make = move || assemble::recognizer(&config, &transcriber, &language);
+        let make = blocking(move || assemble::recognizer(&config, &transcriber, &language));
         let recognizer = self.recognizers.take(key, Stage::Transcriber, make).await?;
 
         let wanted = described.model.clone();
-        let make = move || assemble::model(&wanted);
+        let make = blocking(move || assemble::model(&wanted));
         let model = self.models.take(described.model.clone(), Stage::Model, make).await?;
 
         let (config, wanted) = (self.config.clone(), described.voice.clone());
-        let make = move || assemble::synthesizer(&config, &wanted);
+        let make = blocking(move || assemble::synthesizer(&config, &wanted));
         let synthesizer = self.voices.take(voice_key(described), Stage::Voice, make).await?;
 
-        let providers = Providers { recognizer, model, synthesizer, ..self.providers.clone() };
-        Ok(assemble::with_providers(described, providers))
+        let endpointing = match &described.endpointing {
+            None => None,
+            Some(server) => {
+                let make = async { Ok(Arc::new(EndpointingModel::new(server)?)) };
+                Some(self.endpointing.take(server.clone(), Stage::Model, make).await?)
+            }
+        };
+        let background = &described.background;
+        let make = async { Ok(Arc::new(background::load(background).await?)) };
+        let background = self.backgrounds.take(background.clone(), Stage::Voice, make).await?;
+
+        let providers =
+            Providers { recognizer, model, synthesizer, endpointing, ..self.providers.clone() };
+        Ok(assemble::with_providers(described, providers, Option::clone(&background)))
     }
+}
+
+/// Off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    make: impl FnOnce() -> Result<T, AssembleError> + Send + 'static,
+) -> Result<T, AssembleError> {
+    tokio::task::spawn_blocking(make).await.unwrap_or(Err(AssembleError::Interrupted))
 }
 
 /// Only sherpa-onnx is told the language when a model is loaded.
@@ -110,27 +139,25 @@ where
     K: PartialEq,
     V: ?Sized + Send + Sync + 'static,
 {
+    fn empty() -> Self {
+        Self { kept: Vec::new().into() }
+    }
+
     fn with(key: K, value: Arc<V>) -> Self {
         let cell = Arc::new(OnceCell::new_with(Some(value)));
         Self { kept: vec![(key, cell)].into() }
     }
 
-    /// What stands for `key`; made, off the runtime's threads, where nobody else has made it or is
-    /// making it.
+    /// What stands for `key`; made where nobody else has made it or is making it.
     async fn take(
         &self,
         key: K,
         stage: Stage,
-        make: impl FnOnce() -> Result<Arc<V>, AssembleError> + Send + 'static,
+        make: impl Future<Output = Result<Arc<V>, AssembleError>>,
     ) -> Result<Arc<V>, NotReady> {
         let cell = self.cell(key);
-        let made = cell.get_or_try_init(|| async {
-            match tokio::task::spawn_blocking(make).await {
-                Ok(made) => made,
-                Err(_) => Err(AssembleError::Interrupted),
-            }
-        });
-        made.await.cloned().map_err(|error| NotReady { stage, error })
+        let made = cell.get_or_try_init(|| make).await;
+        made.cloned().map_err(|error| NotReady { stage, error })
     }
 
     fn cell(&self, key: K) -> Arc<OnceCell<Arc<V>>> {
@@ -155,15 +182,15 @@ mod tests {
     #[tokio::test]
     async fn a_model_is_made_once_for_each_configuration() {
         let shelf = Shelf::with("a", Arc::new("first".to_owned()));
-        let refuse = || -> Result<Arc<String>, AssembleError> { panic!("it is there") };
-        let taken = shelf.take("a", Stage::Model, refuse).await.expect("there");
+        let refuse = async || -> Result<Arc<String>, AssembleError> { panic!("it is there") };
+        let taken = shelf.take("a", Stage::Model, refuse()).await.expect("there");
         assert_eq!(*taken, "first");
 
-        let lost = || Err(AssembleError::VoiceModel);
+        let lost = async { Err(AssembleError::VoiceModel) };
         assert!(shelf.take("b", Stage::Voice, lost).await.is_err());
-        let made = || Ok(Arc::new("second".to_owned()));
+        let made = async { Ok(Arc::new("second".to_owned())) };
         let taken = shelf.take("b", Stage::Voice, made).await.expect("what failed is tried again");
-        let again = shelf.take("b", Stage::Voice, refuse).await.expect("there");
+        let again = shelf.take("b", Stage::Voice, refuse()).await.expect("there");
         assert!(Arc::ptr_eq(&taken, &again));
     }
 
@@ -171,9 +198,9 @@ mod tests {
     async fn the_oldest_makes_room() {
         let shelf = Shelf::with(0, Arc::new(0));
         for key in 1..=KEPT {
-            shelf.take(key, Stage::Model, move || Ok(Arc::new(key))).await.expect("made");
+            shelf.take(key, Stage::Model, async { Ok(Arc::new(key)) }).await.expect("made");
         }
-        let again = shelf.take(0, Stage::Model, || Ok(Arc::new(7))).await.expect("made");
+        let again = shelf.take(0, Stage::Model, async { Ok(Arc::new(7)) }).await.expect("made");
         assert_eq!(*again, 7);
     }
 }

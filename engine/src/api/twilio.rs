@@ -12,7 +12,7 @@ use super::TWILIO_MEDIA;
 use super::phone_number::SECRETS;
 use crate::app::{App, SignatureCheck};
 use crate::inbound::{Announcement, Answered};
-use crate::session::CallClock;
+use crate::session::{CallClock, Direction};
 use crate::store::{Resource, StoreError};
 use crate::transport::twilio::signature::{AuthToken, HEADER};
 use crate::transport::twilio::{self, StartInfo, token, twiml};
@@ -31,7 +31,12 @@ pub(super) async fn inbound(
         let found = params.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
     };
-    let number = match called_number(&app, param("To").as_deref()).await {
+    let direction = Direction::of_twilio(&param("Direction").unwrap_or_default());
+    let (kind, ours, theirs) = match direction {
+        Direction::Inbound => ("inboundPhoneCall", param("To"), param("From")),
+        Direction::Outbound => ("outboundPhoneCall", param("From"), param("To")),
+    };
+    let number = match stored_number(&app, ours.as_deref()).await {
         Ok(number) => number,
         Err(error) => return unavailable(&error),
     };
@@ -48,9 +53,9 @@ pub(super) async fn inbound(
         return xml(twiml::reject_busy());
     }
     let call = Call {
-        kind: "inboundPhoneCall".to_owned(),
+        kind: kind.to_owned(),
         phone_number_id: number.as_ref().map(|number| number.id.to_string()),
-        customer: Some(Customer { number: param("From") }),
+        customer: Some(Customer { number: theirs }),
         phone_call_provider: Some("twilio".to_owned()),
         phone_call_provider_id: Some(call_sid.clone()),
         phone_call_transport: Some("pstn".to_owned()),
@@ -117,9 +122,9 @@ async fn serve(app: App, socket: WebSocket) {
     }
 }
 
-async fn called_number(app: &App, to: Option<&str>) -> Result<Option<Resource>, StoreError> {
-    match to {
-        Some(to) => app.store().phone_number(to).await,
+async fn stored_number(app: &App, ours: Option<&str>) -> Result<Option<Resource>, StoreError> {
+    match ours {
+        Some(number) => app.store().phone_number(number).await,
         None => Ok(None),
     }
 }

@@ -7,6 +7,7 @@ pub mod eval;
 pub mod models;
 pub mod replay;
 pub mod serve;
+mod what_if;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -214,6 +215,15 @@ pub struct ReplayArgs {
     /// Where recordings and journals are [default: data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
+
+    /// Compare the call's decisions with those that the startSpeakingPlan and stopSpeakingPlan of
+    /// this assistant would have taken
+    #[arg(long, value_name = "FILE.json")]
+    pub plan: Option<PathBuf>,
+
+    /// With --plan: write every decision
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub json: Option<PathBuf>,
 }
 
 impl Cli {

@@ -30,7 +30,7 @@ fn validate(wire: &wire::PhoneNumber, check: &mut Validation) {
         check.problem("twilioAccountSid should not be empty");
     }
     if let Some(server) = &wire.server {
-        assistant::server(server, "server.", check);
+        assistant::sound_server(server, "server", check);
     }
 }
 

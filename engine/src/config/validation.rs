@@ -15,7 +15,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         &[
             "analysisPlan",
             "backgroundDenoisingEnabled",
-            "backgroundSound",
             "backgroundSpeechDenoisingPlan",
             "clientMessages",
             "compliancePlan",
@@ -34,8 +33,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "recordingEnabled",
             "transportConfigurations",
             "videoRecordingEnabled",
-            "voicemailDetection",
-            "voicemailMessage",
         ],
     ),
     (
@@ -221,8 +218,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("voice.chunkPlan", &["formatPlan"]),
-    ("startSpeakingPlan", &["smartEndpointingEnabled"]),
-    ("startSpeakingPlan.smartEndpointingPlan", &["server"]),
     ("server", SERVER),
     (
         "phoneNumber",
@@ -240,6 +235,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("phoneNumber.server", SERVER),
+    ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",
         &[
@@ -263,7 +259,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Of a server.
+/// What of a server is taken and has no effect here.
 const SERVER: &[&str] = &["credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
@@ -285,8 +281,12 @@ impl Validation {
         (self.problems, self.without_effect)
     }
 
+    /// Notes what is wrong; once, however many read the same field.
     pub(super) fn problem(&mut self, problem: impl Into<String>) {
-        self.problems.push(problem.into());
+        let problem = problem.into();
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn without_effect(&mut self, path: String) {

@@ -169,6 +169,7 @@ async fn run(staged: Staged, leg: Box<dyn MediaTransport>) -> Result<Vec<Record>
         max_tokens: None,
         voice: VoiceConfig { voice: String::new(), language: staged.language, speed: 1.0 },
         chunk_plan: ChunkPlan::default(),
+        background: None,
     };
     let config = SessionConfig {
         id: CallId::random(),

@@ -159,6 +159,7 @@ async fn cut(timed: bool, number: usize, settings: &Settings) -> Result<Cut, Cal
         },
         language: "en".to_owned(),
         providers: Providers {
+            endpointing: None,
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(
@@ -309,8 +310,8 @@ impl SpeechStream for Stream {
         }
         self.position += audio.len() as u64;
         if !self.voice.timed {
-            let text = chunk.range.clone();
-            self.events.push_back(SpeechEvent::Span { text, audio: begin..self.position });
+            let audio = begin..self.position;
+            self.events.push_back(SpeechEvent::Span { text: chunk.range, audio });
         }
         for block in audio.chunks(samples(50)) {
             self.events.push_back(SpeechEvent::Audio { rate: RATE, samples: block.to_vec() });

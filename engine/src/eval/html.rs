@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::barge_in::{BargeIn, Expected, Interruption};
+use super::conversation::CallFigures;
 use super::curve::{Curve, Point};
 use super::decision::Moment;
 use super::heard::HeardReport;
@@ -47,6 +48,7 @@ pub fn page(report: &Report) -> Result<String, plot::PlotError> {
     if let Some(found) = &report.barge_in {
         barge_in(found, &mut page)?;
     }
+    calls(&report.calls, &mut page)?;
     if let Some(found) = &report.history {
         history(found, &mut page)?;
     }
@@ -180,6 +182,34 @@ fn barge_in(found: &BargeIn, page: &mut String) -> fmt::Result {
         )?;
     }
     page.push_str("</table></details>");
+    Ok(())
+}
+
+fn calls(calls: &[CallFigures], page: &mut String) -> fmt::Result {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<h2>Calls beside a human agent</h2><table><tr><th><th>shifts<th>agent p50, ms<th>p90, \
+         ms<th>ours p50, ms<th>p90, ms<th>missed<th>holds<th>cut off",
+    );
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), |ms| ms.to_string());
+    for call in calls {
+        write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            Text(&call.name),
+            call.shifts,
+            ms(call.agent_ms.p50),
+            ms(call.agent_ms.p90),
+            ms(call.ours_ms.p50),
+            ms(call.ours_ms.p90),
+            call.missed,
+            call.holds,
+            call.cut_offs
+        )?;
+    }
+    page.push_str("</table>");
     Ok(())
 }
 

@@ -111,6 +111,7 @@ impl Machine {
         voice: Arc<dyn Synthesizer>,
     ) -> Providers {
         Providers {
+            endpointing: None,
             vad: Arc::clone(&self.vad) as Arc<_>,
             turn_model: Some(Arc::clone(&self.turn)),
             recognizer,

@@ -25,6 +25,7 @@ mod barge_in;
 mod baseline;
 mod call;
 mod chance;
+mod conversation;
 mod costs;
 mod curve;
 mod decision;
@@ -45,6 +46,7 @@ mod table;
 mod utterance;
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -55,6 +57,7 @@ use turntaking::settings::Settings;
 pub use barge_in::{BargeIn, BargeInFigures, Expected, Interruption};
 pub use baseline::Pause;
 pub use call::CallError;
+pub use conversation::CallFigures;
 pub use costs::Costs;
 pub use curve::{Curve, PATIENCES, Point};
 pub use decision::{Decisions, Moment, Speech};
@@ -69,7 +72,7 @@ pub use table::write as write_table;
 pub use utterance::{Outcome, Variant};
 
 use crate::assemble::{SILERO, SMART_TURN};
-use crate::config::Config;
+use crate::config::{Assistant, Config};
 use barge_in::material::Material;
 use curve::Pass;
 use machine::{MOONSHINE, Machine};
@@ -83,6 +86,8 @@ pub enum Part {
     Turns,
     /// Interruptions: what stops the voice, how fast, and what ought not to.
     BargeIn,
+    /// Recorded calls with each side in a channel of its own, beside the human agent.
+    Calls,
     /// History after interruptions at random instants, against what was audible. Needs no set.
     History,
 }
@@ -94,8 +99,9 @@ pub struct Options {
     pub folder: PathBuf,
     /// What to look at.
     pub parts: Vec<Part>,
-    /// What the Floor decides by.
-    pub settings: Settings,
+    /// The assistant whose settings the Floor decides by, as Vapi's `POST /assistant` takes it. A
+    /// recording's language is its transcriber's, unless it names one.
+    pub assistant: serde_json::Value,
     /// Dictated utterances are played slowed, too.
     pub slow: bool,
     /// Patiences at which the set is played again for the curve, in percent (see
@@ -140,6 +146,9 @@ pub enum EvalError {
         /// What the system says.
         source: io::Error,
     },
+    /// The assistant.
+    #[error(transparent)]
+    Assistant(#[from] crate::config::AssistantError),
     /// The runtime.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
@@ -161,16 +170,28 @@ pub fn run(
     let memo = open_memo(options, config)?;
     let found = on_virtual_time(async {
         let machine = Machine::start(config, &options.costs, &memo)?;
-        let stage = Stage { machine, options, entries };
-        let mut found = Found::default();
+        let plans = Plans::new(options, &entries, config)?;
+        let stage = Stage { machine, options, entries, plans };
+        let mut found = Found { plans: stage.plans.0.clone(), ..Found::default() };
         if options.parts.contains(&Part::Turns) {
             stage.turns(&mut found, &mut skipped, say).await?;
         }
+        let material = Material::find(&options.folder);
         if options.parts.contains(&Part::BargeIn) {
-            stage.barge_in(&mut found, &mut skipped, say).await?;
+            skipped.extend(material.skipped.iter().cloned());
+            stage.barge_in(&mut found, &material, &mut skipped, say).await?;
+        }
+        if options.parts.contains(&Part::Calls) {
+            let settings = stage.plans.of(ENGLISH);
+            for call in &material.calls {
+                say(&call.name);
+                let figures = conversation::play(call, &stage.machine, &settings).await;
+                let failed = |error| EvalError::Call { file: call.name.clone(), error };
+                found.calls.push(figures.map_err(failed)?);
+            }
         }
         if options.parts.contains(&Part::History) {
-            let history = heard::play(options.interruptions, &options.settings, say).await;
+            let history = heard::play(options.interruptions, &stage.plans.of(ENGLISH), say).await;
             let failed = |error| EvalError::Call { file: "history".to_owned(), error };
             found.history = Some(history.map_err(failed)?);
         }
@@ -184,13 +205,52 @@ pub fn run(
     Ok(Report::new(options, skipped, found))
 }
 
+/// What the Floor decides by, by the language that is spoken.
+#[derive(Clone, Debug)]
+struct Plans(BTreeMap<String, Settings>);
+
+/// The language of trials that have none of their own.
+const ENGLISH: &str = "en";
+
+impl Plans {
+    fn new(options: &Options, entries: &[Entry], config: &Config) -> Result<Self, EvalError> {
+        let spoken = entries.iter().map(|entry| entry.language.as_str()).chain([ENGLISH]);
+        let languages: BTreeSet<&str> = spoken.collect();
+        let plan = |language: &str| {
+            let mut assistant = options.assistant.clone();
+            if assistant.pointer("/transcriber/language").is_none() {
+                assistant["transcriber"]["language"] = language.into();
+            }
+            let assistant = Assistant::from_json(&assistant.to_string(), config)?;
+            Ok((language.to_owned(), assistant.settings))
+        };
+        languages.into_iter().map(plan).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Every language of the set has its own; others are asked as English is.
+    fn of(&self, language: &str) -> Settings {
+        self.0.get(language).or_else(|| self.0.get(ENGLISH)).cloned().unwrap_or_default()
+    }
+
+    /// The same with another patience.
+    fn with_patience(&self, patience: u32) -> Self {
+        let mut plans = self.clone();
+        for settings in plans.0.values_mut() {
+            settings.start_speaking.patience = patience;
+        }
+        plans
+    }
+}
+
 /// What the parts of an evaluation found.
 #[derive(Default)]
 struct Found {
+    plans: BTreeMap<String, Settings>,
     outcomes: Vec<Outcome>,
     curves: Vec<Curve>,
     barge_in: Option<BargeIn>,
     history: Option<HeardReport>,
+    calls: Vec<CallFigures>,
 }
 
 /// A set, and what plays it.
@@ -198,6 +258,7 @@ struct Stage<'a> {
     machine: Machine,
     options: &'a Options,
     entries: Vec<Entry>,
+    plans: Plans,
 }
 
 impl Stage<'_> {
@@ -209,13 +270,12 @@ impl Stage<'_> {
         say: &mut dyn FnMut(&str),
     ) -> Result<(), EvalError> {
         let prepared = self.prepare(skipped);
-        found.outcomes = self.play(&prepared, &self.options.settings, say).await?;
+        found.outcomes = self.play(&prepared, &self.plans, say).await?;
         let mut passes = Vec::with_capacity(self.options.patiences.len());
         for &patience in &self.options.patiences {
-            let mut settings = self.options.settings.clone();
-            settings.start_speaking.patience = patience;
+            let plans = self.plans.with_patience(patience);
             let mut say = |line: &str| say(&format!("patience {patience} %: {line}"));
-            let outcomes = self.play(&prepared, &settings, &mut say).await?;
+            let outcomes = self.play(&prepared, &plans, &mut say).await?;
             passes.push(Pass { patience, outcomes });
         }
         let look_ms = i64::try_from(self.options.costs.turn_look_us / 1_000).unwrap_or(i64::MAX);
@@ -249,14 +309,15 @@ impl Stage<'_> {
     async fn play(
         &self,
         prepared: &[Prepared],
-        settings: &Settings,
+        plans: &Plans,
         say: &mut dyn FnMut(&str),
     ) -> Result<Vec<Outcome>, EvalError> {
         let mut outcomes = Vec::with_capacity(prepared.len());
         for (at, utterance) in prepared.iter().enumerate() {
             let file = &utterance.entry.file;
             say(&format!("turn {}/{} {file}", at + 1, prepared.len()));
-            let outcome = utterance.play(&self.machine, settings, self.options.oracle).await;
+            let settings = plans.of(&utterance.entry.language);
+            let outcome = utterance.play(&self.machine, &settings, self.options.oracle).await;
             outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
         }
         Ok(outcomes)
@@ -266,17 +327,15 @@ impl Stage<'_> {
     async fn barge_in(
         &self,
         found: &mut Found,
+        material: &Material,
         skipped: &mut Vec<Skipped>,
         say: &mut dyn FnMut(&str),
     ) -> Result<(), EvalError> {
-        let folder = self.options.folder.as_path();
-        let material = Material::find(folder);
-        skipped.extend(material.skipped.iter().cloned());
         let barge_in = barge_in::play(
-            (&self.entries, folder),
-            &material,
+            (&self.entries, &self.options.folder),
+            material,
             &self.machine,
-            (&self.options.settings, self.options.oracle),
+            (&self.plans, self.options.oracle),
             skipped,
             say,
         );
@@ -299,7 +358,7 @@ fn open_memo(options: &Options, config: &Config) -> Result<Rc<RefCell<Memo>>, Ev
     // Without a file nobody but this run has its answers.
     let models = path.map_or_else(String::new, |_| fingerprint(config));
     let memo = Memo::open(models, path).map_err(|source| EvalError::Memo {
-        path: path.unwrap_or(Path::new("")).to_owned(),
+        path: path.unwrap_or_else(|| Path::new("")).to_owned(),
         source,
     })?;
     Ok(Rc::new(RefCell::new(memo)))

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use turntaking::settings::Settings;
 
 use super::barge_in::BargeIn;
+use super::conversation::CallFigures;
 use super::costs::Costs;
 use super::curve::{self, Curve};
 use super::heard::HeardReport;
@@ -93,8 +95,8 @@ impl Share {
 pub struct Report {
     /// The build.
     pub build: String,
-    /// What the Floor decided by.
-    pub settings: turntaking::settings::Settings,
+    /// What the Floor decided by, by the language that was spoken.
+    pub settings: BTreeMap<String, Settings>,
     /// What inference cost.
     pub costs: Costs,
     /// How many utterances each recogniser transcribed.
@@ -115,6 +117,8 @@ pub struct Report {
     pub barge_in: Option<BargeIn>,
     /// History against what was audible.
     pub history: Option<HeardReport>,
+    /// Calls with each side in a channel of its own.
+    pub calls: Vec<CallFigures>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// Each utterance.
@@ -123,7 +127,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(options: &Options, skipped: Vec<Skipped>, found: Found) -> Self {
-        let Found { outcomes, curves, barge_in, history } = found;
+        let Found { plans, outcomes, curves, barge_in, history, calls } = found;
         let share = |variant| -> Vec<&Outcome> {
             outcomes.iter().filter(|outcome| outcome.variant == variant).collect()
         };
@@ -138,7 +142,7 @@ impl Report {
         }
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: options.settings.clone(),
+            settings: plans,
             costs: options.costs.clone(),
             notes: notes(&outcomes, barge_in.as_ref()),
             recognisers,
@@ -149,6 +153,7 @@ impl Report {
             curves,
             barge_in,
             history,
+            calls,
             skipped,
             utterances: outcomes,
         }

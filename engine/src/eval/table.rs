@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use super::barge_in::{BargeIn, BargeInFigures};
+use super::conversation::CallFigures;
 use super::curve::{Curve, Point};
 use super::heard::HeardReport;
 use super::report::{Figures, Report, Share};
@@ -32,6 +33,10 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
     if let Some(found) = &report.barge_in {
         writeln!(out)?;
         barge_in(found, out)?;
+    }
+    for call in &report.calls {
+        writeln!(out)?;
+        conversation(call, out)?;
     }
     if let Some(found) = &report.history {
         writeln!(out)?;
@@ -124,6 +129,26 @@ fn barge_in(found: &BargeIn, out: &mut impl fmt::Write) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+fn conversation(call: &CallFigures, out: &mut impl fmt::Write) -> fmt::Result {
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+    let two = |times: &Times| format!("{} / {}", ms(times.p50), ms(times.p90));
+    writeln!(out, "{}:", call.name)?;
+    writeln!(
+        out,
+        "  the agent took the floor {} times, p50 / p90 {} ms after the caller; we end the turn \
+         after {} ms, and not at all {}",
+        call.shifts,
+        two(&call.agent_ms),
+        two(&call.ours_ms),
+        call.missed
+    )?;
+    writeln!(
+        out,
+        "  at {} pauses the agent let the caller go on; there we end the turn {}",
+        call.holds, call.cut_offs
+    )
 }
 
 fn history(found: &HeardReport, out: &mut impl fmt::Write) -> fmt::Result {

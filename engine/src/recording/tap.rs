@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
+use codecs::ambience::Ambience;
 use rtrb::{Consumer, Producer, RingBuffer};
 use turntaking::time::Instant;
 
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     pub(super) lost_lines: AtomicU64,
     /// Lines lost at the end, of which no marker tells.
     pub(super) pending_lines: AtomicU64,
+    /// What is heard behind the agent's voice, from the beginning to the end.
+    pub(super) background: OnceLock<Arc<Ambience>>,
     /// Set by the writer, after the files are closed.
     pub(super) report: OnceLock<Report>,
     waker: AtomicWaker,
@@ -151,6 +154,12 @@ impl CallTap {
         let reader =
             TapReader { blocks: block_reader, samples: sample_reader, lines: line_reader, shared };
         (tap, reader)
+    }
+
+    /// The agent's side has a sound behind it, all the time.
+    pub fn set_background(&self, ambience: Arc<Ambience>) {
+        // The first stands: it is set once, before there is any audio.
+        let _ = self.shared.background.set(ambience);
     }
 
     /// Records what the caller said: `at` is the first sample's position on the carrier's

@@ -36,9 +36,10 @@ impl Session {
             Output::AskTurnModel { pause } => {
                 self.ingress.ask_turn_model(*pause, self.clock.to_tokio(now).into_std());
             }
-            Output::AskEndpointing { look, .. } => {
-                // No server is configured: ours decides.
-                return Some(Input::EndpointingAnswer { look: *look, wait: None });
+            Output::AskEndpointing { look, user } => {
+                let (persona, history) = (self.egress.persona(), self.floor.history());
+                let request = history::request(persona, history, (user, None), "");
+                return self.endpointing.ask(*look, user, &request.messages, now);
             }
             Output::Recognizer { hint } => self.ingress.hint(*hint),
             Output::RunTool { turn, id, name, .. } => {
@@ -60,6 +61,7 @@ impl Session {
         if let Event::TurnLatency { turn, times, speculative } = event {
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
+        self.endpointing.note(event, now);
         self.emit(now, SessionEventKind::Floor(event.clone()));
     }
 

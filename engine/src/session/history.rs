@@ -135,6 +135,7 @@ mod tests {
             max_tokens: None,
             voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
             chunk_plan: ChunkPlan::default(),
+            background: None,
         }
     }
 

@@ -173,7 +173,10 @@ async fn post(
         .header(reqwest::header::CONTENT_TYPE, "application/json")
         .header(MESSAGE_ID, message.id.to_string());
     for (name, value) in server.headers.iter().flatten() {
-        request = request.header(name, value);
+        // Others were refused when the assistant was stored.
+        if let Some(value) = value.as_str() {
+            request = request.header(name, value);
+        }
     }
     if let Some(secret) = &server.secret {
         request = request.header(SECRET, secret);

@@ -193,10 +193,12 @@ fn configured() -> Assistant {
             max_tokens: None,
             voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
             chunk_plan: ChunkPlan::default(),
+            background: None,
         },
         providers: Providers {
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
+            endpointing: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(
                 "Good morning.",
                 Duration::from_millis(200),

@@ -76,7 +76,7 @@ async fn the_question_can_be_interrupted() {
             let question = "Are you still there or shall I call you back at some other time?";
             settings.idle = vec![rule(5, 1, vec![say(question), say("Well then.")])];
         })
-        .says(When::AgentSpeaking(ms(700)), "Wait, what are your hours?")
+        .says(When::At(ms(6_500)), "Wait, what are your hours?")
         .hangs_up()
         .play()
         .await;

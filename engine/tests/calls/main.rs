@@ -3,9 +3,11 @@
 //! whoever reads the call's report, would notice. What holds for every call is checked in
 //! [`invariants`] after each of them.
 
+mod background;
 mod barge_in;
 mod carrier;
 mod conversation;
+mod dictation;
 mod events;
 mod failures;
 mod greeting;
@@ -21,3 +23,4 @@ mod speculation;
 mod spoken;
 mod stage;
 mod tools;
+mod voicemail;

@@ -51,6 +51,9 @@ pub const DICTATED: Duration = Duration::from_millis(400);
 /// The same where the turn model hears that more will come: it may be misunderstood.
 pub const DICTATED_DOUBTED: Duration = Duration::from_millis(520);
 
+/// How long the assistant's own endpointing server may take before our wait holds.
+pub const MODEL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the end of a transcript looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

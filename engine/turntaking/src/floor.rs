@@ -12,6 +12,7 @@ mod keypad;
 mod replying;
 mod settling;
 mod tools;
+mod voicemail;
 mod yielding;
 
 use std::collections::VecDeque;
@@ -28,11 +29,14 @@ use crate::output::{Event, Output};
 use crate::phrases::Phrases;
 use crate::reply::{Cause, Order, Reply};
 use crate::rules::Rules;
-use crate::settings::{FirstMessageMode, Settings, SmartEndpointing};
+use crate::settings::{
+    FirstMessageMode, Settings, SmartEndpointing, StartSpeakingPlan, StopSpeakingPlan,
+};
 use crate::state::State;
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 use crate::toolbox::Toolbox;
+use crate::voicemail::Evidence;
 use crate::wait_function::WaitFunction;
 
 use self::cut::Cut;
@@ -58,6 +62,8 @@ pub struct Floor {
     caller: Caller,
     keypad: Keypad,
     idle: Idle,
+    /// Of a machine, where that is listened for.
+    evidence: Evidence,
     toolbox: Toolbox,
     history: History,
     counters: Counters,
@@ -88,20 +94,12 @@ impl Floor {
     /// `seed` stands for every choice that is left to chance (which of several idle messages), so
     /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
-        let plan = &settings.stop_speaking;
+        let phrases = phrases_of(&settings);
         let rules = Rules::new(&settings.start_speaking.rules);
-        // One that cannot be used is refused by the configuration; ours does its work.
-        let wait_function = match &settings.start_speaking.smart_endpointing {
-            SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
-            SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
-        };
-        let phrases = Phrases::new(
-            &plan.acknowledgement_phrases,
-            &plan.interruption_phrases,
-            &settings.languages,
-        );
+        let wait_function = wait_function_of(&settings);
         Self {
             idle: Idle::new(&settings.idle),
+            evidence: settings.voicemail.as_ref().map(|_| Evidence::new()).unwrap_or_default(),
             settings,
             greeting_phrases: phrases.over_a_greeting(),
             phrases,
@@ -130,6 +128,17 @@ impl Floor {
             failures: 0,
             recognizer_ends_turns: false,
         }
+    }
+
+    /// Goes on with other plans. For the question what those would have done ([`crate::what_if`]):
+    /// in a call plans do not change.
+    pub fn replan(&mut self, start: StartSpeakingPlan, stop: StopSpeakingPlan) {
+        self.settings.start_speaking = start;
+        self.settings.stop_speaking = stop;
+        self.phrases = phrases_of(&self.settings);
+        self.greeting_phrases = self.phrases.over_a_greeting();
+        self.rules = Rules::new(&self.settings.start_speaking.rules);
+        self.wait_function = wait_function_of(&self.settings);
     }
 
     /// Who holds the floor.
@@ -215,6 +224,7 @@ impl Floor {
             if let Some(at) = self.keypad.deadline() {
                 soonest.at(at, Reason::Keypad);
             }
+            self.voicemail_deadline(&mut soonest);
         }
         soonest.get()
     }
@@ -225,6 +235,7 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);
             }
@@ -283,6 +294,10 @@ impl Floor {
             Reason::ReplyStalled => self.on_reply_stalled(now),
             Reason::SilenceTimeout => self.on_silence_timeout(now),
             Reason::MaxDuration => self.on_max_duration(now),
+            Reason::Voicemail => {
+                self.suspect_voicemail(now);
+            }
+            Reason::Beep => self.speak_to_machine(now),
             Reason::ClosingLimit => self.on_closing_limit(now),
         }
     }
@@ -354,6 +369,19 @@ impl Floor {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event { event });
+    }
+}
+
+fn phrases_of(settings: &Settings) -> Phrases {
+    let plan = &settings.stop_speaking;
+    Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, &settings.languages)
+}
+
+/// One that cannot be used is refused by the configuration; ours does its work.
+fn wait_function_of(settings: &Settings) -> Option<WaitFunction> {
+    match &settings.start_speaking.smart_endpointing {
+        SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
+        SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
     }
 }
 

@@ -109,6 +109,8 @@ pub enum EndReason {
     ProviderFailed(Stage),
     /// An operator, the API, or the end of the process.
     ManuallyCanceled,
+    /// A machine answered.
+    Voicemail,
 }
 
 /// What the Floor is told.
@@ -129,6 +131,11 @@ pub enum Input<'a> {
     SpeechStopped {
         /// When the last voiced window ended.
         since: Instant,
+    },
+    /// The caller's line gave a single steady tone, as answering machines do.
+    Beep {
+        /// When it ended.
+        until: Instant,
     },
     /// Words of the caller. A later transcript of the same segment replaces the earlier one.
     Transcript {

@@ -99,6 +99,12 @@
 //! `silence_timeout` the call ends. A word that is said into the greeting only to answer the phone
 //! ("Allô ?") is no turn.
 //!
+//! # A machine answers
+//!
+//! On calls we place, what is heard first is weighed ([`voicemail`]): words that only machines say,
+//! speech that goes on longer than any person's answer, a beep. A machine is left the message after
+//! its beep, and the call ends.
+//!
 //! # What did the caller hear?
 //!
 //! The playout ledger maps the reply's words to its audio and the audio to the playhead; a word is
@@ -135,7 +141,9 @@ pub mod state;
 pub mod time;
 pub mod timers;
 mod toolbox;
+pub mod voicemail;
 pub mod wait_function;
+pub mod what_if;
 
 pub use floor::Floor;
 pub use state::State;

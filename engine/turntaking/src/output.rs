@@ -102,6 +102,8 @@ pub enum Event {
         /// The reply that goes on.
         turn: TurnId,
     },
+    /// A machine has answered.
+    VoicemailDetected,
     /// The first sample of a reply was heard.
     TurnLatency {
         /// The reply.

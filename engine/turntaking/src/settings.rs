@@ -9,6 +9,7 @@ use crate::idle::IdleRule;
 use crate::language::Language;
 use crate::phrases;
 use crate::rules::EndpointingRule;
+use crate::voicemail::VoicemailPlan;
 use crate::wait_function;
 
 /// Who speaks first.
@@ -173,6 +174,9 @@ pub struct Settings {
     /// Said before `silence_timeout` ends the call; empty: `end_call_message` is.
     #[serde(default)]
     pub silence_timeout_message: String,
+    /// Whether a machine answers is listened for; `None`: it is not.
+    #[serde(default)]
+    pub voicemail: Option<VoicemailPlan>,
     /// Keypad input; `None`: keys are ignored, and counted.
     #[serde(default)]
     pub keypad: Option<KeypadPlan>,
@@ -196,6 +200,7 @@ impl Default for Settings {
             end_call_message: String::new(),
             idle: Vec::new(),
             silence_timeout_message: String::new(),
+            voicemail: None,
             keypad: None,
         }
     }

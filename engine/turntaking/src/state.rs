@@ -25,7 +25,8 @@ pub enum State {
     Speaking(Speaking),
     /// The assistant is held: the caller made a sound.
     Yielding(Yielding),
-    /// The call is ending: the farewell is said, and tools finish.
+    /// The call is ending: the farewell is said, and tools finish; or a machine has answered, and is
+    /// left a message.
     Closing(Closing),
     /// The call is over.
     Closed(EndReason),
@@ -167,4 +168,29 @@ pub struct Closing {
     pub(crate) reason: EndReason,
     pub(crate) since: Instant,
     pub(crate) farewell: Option<Reply>,
+    /// A machine has answered, and is to be told something.
+    pub(crate) machine: Option<Machine>,
+}
+
+/// How far an answering machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// It greets, and has not beeped yet.
+    Greeting,
+    /// Its beep ended then.
+    Beeped(Instant),
+    /// It is spoken to. `beeped`: it had beeped before.
+    Listening { beeped: bool },
+}
+
+impl Closing {
+    /// A call that ends for `reason`.
+    pub(crate) const fn new(reason: EndReason, since: Instant) -> Self {
+        Self { reason, since, farewell: None, machine: None }
+    }
+
+    /// A machine's beep is awaited, or has just been heard.
+    pub(crate) const fn awaits_machine(&self) -> bool {
+        matches!(self.machine, Some(Machine::Greeting | Machine::Beeped(_)))
+    }
 }

@@ -40,6 +40,10 @@ pub enum Reason {
     SilenceTimeout,
     /// The call has lasted `max_duration`.
     MaxDuration,
+    /// The first speech of the call has gone on for as long as only a machine's does.
+    Voicemail,
+    /// The machine's beep is over, or was waited for long enough.
+    Beep,
     /// The farewell, or a tool that still runs, has had its time.
     ClosingLimit,
 }

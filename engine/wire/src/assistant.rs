@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
+    VoicemailDetection,
 };
 
 /// Who answers a call, and how.
@@ -32,6 +33,9 @@ pub struct Assistant {
     /// Speech synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<Voice>,
+    /// Who is asked and told what the call brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// When the assistant may start to speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_speaking_plan: Option<StartSpeakingPlan>,
@@ -57,15 +61,21 @@ pub struct Assistant {
     /// What is done when something happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Hook>>,
+    /// What is heard behind the voice: `off`, `office` or a URL of a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_sound: Option<String>,
+    /// Whether a machine answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_detection: Option<VoicemailDetection>,
+    /// Said to a machine, after its beep: at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_message: Option<String>,
     /// What the caller's keypad does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keypad_input_plan: Option<KeypadInputPlan>,
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
-    /// Where messages about its calls go.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<Server>,
     /// Older for `server.url`, which goes before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_url: Option<String>,

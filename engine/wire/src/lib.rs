@@ -17,6 +17,7 @@ mod server;
 mod speaking;
 mod transcriber;
 mod voice;
+mod voicemail;
 
 pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
 pub use call::{
@@ -30,8 +31,9 @@ pub use model::{Function, Message, MessageRole, Model, Tool};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
-    EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,
-    TranscriptionEndpointingPlan,
+    EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
+    StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
+pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

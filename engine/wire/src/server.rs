@@ -1,9 +1,9 @@
 //! A customer's server: where messages about calls are sent.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Vapi's `Server`. Its `Debug` shows neither the secret nor the headers.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Server {
     pub timeout_seconds: Option<f64>,
     /// Sent with every request.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<BTreeMap<String, String>>,
+    pub headers: Option<Map<String, Value>>,
     /// When to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_plan: Option<BackoffPlan>,

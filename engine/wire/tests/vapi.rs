@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use wire::{Assistant, EndedReason};
 
-const REASONS: [EndedReason; 11] = [
+const REASONS: [EndedReason; 12] = [
     EndedReason::AssistantEndedCall,
     EndedReason::AssistantSaidEndCallPhrase,
     EndedReason::CustomerEndedCall,
@@ -17,6 +17,7 @@ const REASONS: [EndedReason; 11] = [
     EndedReason::SilenceTimedOut,
     EndedReason::TranscriberFailed,
     EndedReason::VoiceFailed,
+    EndedReason::Voicemail,
     EndedReason::WorkerShutdown,
 ];
 
@@ -102,6 +103,9 @@ fn a_full_assistant_survives_the_round_trip() {
                 {"type": "tool", "tool": {"type": "endCall"}}
             ]
         }],
+        "backgroundSound": "off",
+        "voicemailDetection": {"provider": "vapi", "backoffPlan": {"maxRetries": 2.0}},
+        "voicemailMessage": "Rappelez-nous.",
         "keypadInputPlan": {"enabled": true, "timeoutSeconds": 2.0, "delimiters": ["#"]},
         "artifactPlan": {"recordingEnabled": false},
         "metadata": {"sector": "salon"}

@@ -8,6 +8,7 @@ mod providers;
 mod server;
 mod start_speaking;
 mod stop_speaking;
+mod voicemail;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +20,7 @@ use turntaking::language::Language;
 use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
-use super::{Config, Defaults, Model, Transcriber, Voice};
+use super::{Background, Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
 
 use keypad::keypad;
@@ -27,10 +28,12 @@ pub(super) use prompt::tool;
 use prompt::{messages, tools};
 pub use providers::Unserved;
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
-pub(super) use server::server;
+pub use server::Server;
+pub(super) use server::sound_server;
 use server::{messages_of, server_of};
-use start_speaking::start_speaking;
+use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
+use voicemail::voicemail;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
 const MIN_CHARACTERS: u32 = 30;
@@ -66,12 +69,16 @@ pub struct Assistant {
     pub min_phrase_characters: u32,
     /// The first phrase of a reply goes out however short it is.
     pub first_phrase_exempt: bool,
+    /// What is heard behind the voice.
+    pub background: Background,
     /// Record the call.
     pub record: bool,
     /// Where messages about its calls go.
     pub server: Option<wire::Server>,
     /// Which messages; `None`: Vapi's own choice.
     pub server_messages: Option<Vec<String>>,
+    /// Who is asked when a turn ends; `None`: nobody.
+    pub endpointing: Option<Server>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
     /// Providers it asks for that are not here, and that nothing may stand in for: its calls are
@@ -158,6 +165,8 @@ impl Assistant {
         let settings = settings(&wire, &language, config, check);
         let server = server_of(&wire, check);
         let server_messages = messages_of(&wire, check);
+        let endpointing = endpointing_server(&wire, check);
+        let background = background(wire.background_sound.as_deref(), config, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
@@ -195,9 +204,11 @@ impl Assistant {
             },
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
+            background,
             record: record.unwrap_or(config.recording.enabled),
             server,
             server_messages,
+            endpointing,
             metadata: wire.metadata.unwrap_or_default(),
             unserved: [no_transcriber, no_model, no_voice].into_iter().flatten().collect(),
             document: Document::default(),
@@ -211,6 +222,15 @@ fn language(wire: &wire::Assistant) -> String {
     let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
     let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
     heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
+/// What is heard behind the voice. Nobody who writes an assistant names files of this machine.
+fn background(sent: Option<&str>, config: &Config, check: &mut Validation) -> Background {
+    let Some(sent) = sent else { return config.background.clone() };
+    Background::from_vapi(sent).unwrap_or_else(|| {
+        check.problem("backgroundSound must be off, office or a URL address");
+        Background::Off
+    })
 }
 
 /// How turns are taken.
@@ -265,6 +285,8 @@ fn settings(
         idle::message_plan(plan, &mut settings, check);
     }
     idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
+    let message = wire.voicemail_message.as_deref();
+    settings.voicemail = voicemail(wire.voicemail_detection.as_ref(), message, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }
@@ -459,8 +481,6 @@ mod tests {
                       "tools": [{"type": "transferCall", "destinations": []},
                                 {"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
-            "startSpeakingPlan": {"smartEndpointingPlan":
-                {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
         }))
         .expect("it is sound");
         let expected = [
@@ -470,7 +490,6 @@ mod tests {
             "model.tools.destinations",
             "model.tools.function.strict",
             "model.tools.type transferCall",
-            "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }

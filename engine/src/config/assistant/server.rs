@@ -1,8 +1,18 @@
-//! Where messages about calls go: `server` and `serverMessages`.
+//! A server of the customer's: where a message is sent, and how; and which messages it wants.
 
-use reqwest::Url;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 use crate::config::validation::Validation;
+use crate::config::{Secret, ServerUrl};
+
+/// How long a server may take where nobody says: Vapi's default.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The header that carries `server.secret`.
+const SECRET_HEADER: &str = "X-Vapi-Secret";
 
 /// What Vapi calls the messages it can send to a server.
 const MESSAGES: &[&str] = &[
@@ -35,41 +45,74 @@ const MESSAGES: &[&str] = &[
     "voice-input",
 ];
 
-/// The server that an assistant names, by its new fields or its old ones.
-pub(super) fn server_of(wire: &wire::Assistant, check: &mut Validation) -> Option<wire::Server> {
-    if let Some(sent) = &wire.server {
-        server(sent, "server.", check);
-    }
-    let sent = wire.server.clone().unwrap_or_default();
-    let url = sent.url.clone().or_else(|| wire.server_url.clone())?;
-    if sent.url.is_none() && Url::parse(&url).is_err() {
-        check.problem("serverUrl must be a URL address");
-    }
-    let secret = sent.secret.clone().or_else(|| wire.server_url_secret.clone());
-    Some(wire::Server { url: Some(url), secret, ..sent })
+/// A server of the customer's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its address.
+    pub url: ServerUrl,
+    /// What goes with each request.
+    pub headers: Vec<(String, Secret)>,
+    /// How long it may take.
+    pub timeout: Duration,
 }
 
-/// Checks a server at `path`, which is empty or ends in a dot.
-pub(in crate::config) fn server(wire: &wire::Server, path: &str, check: &mut Validation) {
-    let url = wire.url.as_deref().map(Url::parse);
-    if url.is_some_and(|url| !url.is_ok_and(|url| matches!(url.scheme(), "http" | "https"))) {
-        check.problem(format!("{path}url must be a URL address"));
+/// Reads the server at `path`.
+pub(super) fn server(wire: &wire::Server, path: &str, check: &mut Validation) -> Option<Server> {
+    let timeout = wire.timeout_seconds;
+    let timeout = check.duration(&format!("{path}.timeoutSeconds"), timeout, 1.0..=300.0);
+    let mut headers = Vec::new();
+    if let Some(secret) = &wire.secret {
+        if HeaderValue::try_from(secret).is_err() {
+            check.problem(format!("{path}.secret must fit an HTTP header"));
+        }
+        headers.push((SECRET_HEADER.to_owned(), Secret::new(secret)));
     }
-    check.range(&format!("{path}timeoutSeconds"), wire.timeout_seconds, 1.0..=300.0);
     for (name, value) in wire.headers.iter().flatten() {
-        let name_fits = reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_ok();
-        if !name_fits || reqwest::header::HeaderValue::from_str(value).is_err() {
-            check.problem(format!("{path}headers.{name} must be an HTTP header"));
+        match value {
+            Value::String(value) => {
+                let fits =
+                    HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
+                if !fits {
+                    check.problem(format!("{path}.headers.{name} must be an HTTP header"));
+                }
+                headers.push((name.clone(), Secret::new(value)));
+            }
+            _ => check.problem(format!("{path}.headers.{name} must be a string")),
         }
     }
-    if wire.secret.as_deref().is_some_and(|s| reqwest::header::HeaderValue::from_str(s).is_err()) {
-        check.problem(format!("{path}secret must fit an HTTP header"));
-    }
     if let Some(plan) = &wire.backoff_plan {
-        check.whole(&format!("{path}backoffPlan.maxRetries"), plan.max_retries, 0..=10);
+        check.whole(&format!("{path}.backoffPlan.maxRetries"), plan.max_retries, 0..=10);
         let delay = plan.base_delay_seconds;
-        check.range(&format!("{path}backoffPlan.baseDelaySeconds"), delay, 0.0..=10.0);
+        check.range(&format!("{path}.backoffPlan.baseDelaySeconds"), delay, 0.0..=10.0);
     }
+    match wire.url.as_deref().map(ServerUrl::exact) {
+        Some(Ok(url)) => Some(Server { url, headers, timeout: timeout.unwrap_or(TIMEOUT) }),
+        Some(Err(_)) => {
+            check.problem(format!("{path}.url must be a URL address"));
+            None
+        }
+        None => {
+            check.problem(format!("{path}.url should not be empty"));
+            None
+        }
+    }
+}
+
+/// Checks the server at `path` of something else than an assistant.
+pub(in crate::config) fn sound_server(wire: &wire::Server, path: &str, check: &mut Validation) {
+    server(wire, path, check);
+}
+
+/// The server that messages about calls go to, by its new fields or its old ones.
+pub(super) fn server_of(wire: &wire::Assistant, check: &mut Validation) -> Option<wire::Server> {
+    let sent = wire.server.clone().unwrap_or_default();
+    let url = sent.url.clone().or_else(|| wire.server_url.clone());
+    let secret = sent.secret.clone().or_else(|| wire.server_url_secret.clone());
+    let whole = wire::Server { url, secret, ..sent };
+    if wire.server.is_none() && whole.url.is_none() {
+        return None;
+    }
+    server(&whole, "server", check).map(|_| whole)
 }
 
 /// Which messages are wanted; `None`: Vapi's own choice.

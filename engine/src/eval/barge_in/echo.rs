@@ -1,9 +1,11 @@
 //! A line on which the caller's microphone hears the assistant.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -132,6 +134,10 @@ impl MediaTransport for EchoLeg {
 
     fn stop(&mut self, now: Instant) -> Option<(TurnId, u64)> {
         self.leg.stop(now)
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.leg.set_background(ambience);
     }
 
     fn run(&self) -> u64 {

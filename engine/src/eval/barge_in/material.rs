@@ -105,10 +105,12 @@ impl Material {
                 return;
             };
             self.calls.push(TwoChannel { name, caller, agent });
-        } else if is_noise && !stem.starts_with("rir") && !stem.contains("test") {
-            if let Some(samples) = self.read(path, &name) {
-                self.noises.push(Sound { name, samples });
-            }
+        } else if is_noise
+            && !stem.starts_with("rir")
+            && !stem.contains("test")
+            && let Some(samples) = self.read(path, &name)
+        {
+            self.noises.push(Sound { name, samples });
         }
     }
 

@@ -14,8 +14,8 @@ mod trials;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use turntaking::settings::Settings;
 
+use super::Plans;
 use super::call::CallError;
 use super::machine::Machine;
 use super::score::{Rate, Times};
@@ -111,7 +111,7 @@ pub(super) async fn play(
     (entries, folder): (&[Entry], &std::path::Path),
     material: &Material,
     machine: &Machine,
-    (settings, oracle): (&Settings, bool),
+    (plans, oracle): (&Plans, bool),
     skipped: &mut Vec<Skipped>,
     say: &mut dyn FnMut(&str),
 ) -> Result<BargeIn, (String, CallError)> {
@@ -119,7 +119,7 @@ pub(super) async fn play(
     let mut played = Vec::with_capacity(trials.len());
     for (at, trial) in trials.iter().enumerate() {
         say(&format!("interruption {}/{} {}", at + 1, trials.len(), trial.name));
-        let outcome = trial.play(machine, settings, oracle).await;
+        let outcome = trial.play(machine, &plans.of(&trial.language), oracle).await;
         played.push(outcome.map_err(|error| (trial.name.clone(), error))?);
     }
     Ok(BargeIn::of(played))

@@ -15,6 +15,10 @@ use crate::timers::{Reason, Soonest};
 /// minute of speech) is cut at half; a tool has had Vapi's default time of 20 s.
 const CLOSING_LIMIT: Duration = Duration::from_secs(30);
 
+/// The longest a machine is spoken to: a message of Vapi's greatest length (1,000 characters) at an
+/// easy pace. Nobody waits for it.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(90);
+
 impl Floor {
     pub(super) fn on_end_call(&mut self, now: Instant, reason: EndReason) {
         self.end(now, reason);
@@ -36,7 +40,12 @@ impl Floor {
     }
 
     pub(super) fn closing_deadlines(&self, closing: &Closing, soonest: &mut Soonest) {
-        soonest.at(closing.since + CLOSING_LIMIT, Reason::ClosingLimit);
+        if let Some(at) = self.machine_deadline(closing) {
+            soonest.at(at, Reason::Beep);
+            return;
+        }
+        let limit = if closing.machine.is_some() { MESSAGE_LIMIT } else { CLOSING_LIMIT };
+        soonest.at(closing.since + limit, Reason::ClosingLimit);
     }
 
     /// Ends the call with a farewell, where one is set, wanted, and can be heard.
@@ -48,10 +57,11 @@ impl Floor {
     /// The same with a farewell of its own.
     fn close_with(&mut self, now: Instant, reason: EndReason, text: String) {
         self.drop_reply(now);
-        self.state = State::Closing(Closing { reason, since: now, farewell: None });
+        self.state = State::Closing(Closing::new(reason, now));
         if self.connected && !text.trim().is_empty() {
             let reply = self.say(now, Cause::Farewell, text);
-            self.state = State::Closing(Closing { reason, since: now, farewell: Some(reply) });
+            let farewell = Some(reply);
+            self.state = State::Closing(Closing { farewell, ..Closing::new(reason, now) });
         }
         self.hang_up_if_done(now);
     }
@@ -59,10 +69,11 @@ impl Floor {
     /// Hangs up once the farewell was heard and every tool has answered: an appointment made with
     /// the last words must not be lost.
     pub(super) fn hang_up_if_done(&mut self, now: Instant) {
-        if let State::Closing(Closing { reason, farewell: None, .. }) = self.state
+        if let State::Closing(closing @ Closing { farewell: None, .. }) = &self.state
+            && !closing.awaits_machine()
             && self.toolbox.is_idle()
         {
-            self.hang_up(now, reason);
+            self.hang_up(now, closing.reason);
         }
     }
 
@@ -107,15 +118,20 @@ impl Floor {
         self.enter_heard(reply);
     }
 
-    fn hang_up(&mut self, now: Instant, reason: EndReason) {
+    /// Words that were not answered were still said.
+    pub(super) fn enter_unanswered(&mut self, now: Instant) {
         self.settle_cut(now);
         if self.caller.has_words() {
-            // Words that were not answered were still said.
             let text = self.caller.text().to_owned();
             let dictated = self.dictated(&text);
+            self.caller.close(self.caller.pieces(), now);
             self.history.push(Entry::User { text: text.clone(), dictated });
             self.tell(Event::UserTranscript { text, is_final: true });
         }
+    }
+
+    fn hang_up(&mut self, now: Instant, reason: EndReason) {
+        self.enter_unanswered(now);
         self.outputs.push_back(Output::Hangup { reason });
         self.state = State::Closed(reason);
     }

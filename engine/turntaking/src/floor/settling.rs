@@ -38,8 +38,6 @@ const WORDS_LIMIT: Duration = Duration::from_millis(1_200);
 const NOISE_LIMIT: Duration = Duration::from_millis(1_500);
 /// Silence that ends a turn where a recogniser that ends turns itself does not.
 const RECOGNIZER_LIMIT: Duration = Duration::from_secs(3);
-/// How long the assistant's endpointing server may take before ours decides.
-const MODEL_PATIENCE: Duration = Duration::from_secs(1);
 /// The longest wait it may ask for (Vapi's bound of `timeoutSeconds`).
 const LONGEST_ANSWER: Duration = Duration::from_secs(15);
 /// A score that says nothing, in ten-thousandths.
@@ -275,7 +273,7 @@ impl Floor {
         let asked = look.at.since(settling.since);
         match look.answer {
             Answer::Wait(wait) => (asked + wait, Ground::Model),
-            Answer::Awaited => (own.0.max(asked + MODEL_PATIENCE), Ground::Smart),
+            Answer::Awaited => (own.0.max(asked + endpointing::MODEL_PATIENCE), Ground::Smart),
             Answer::Failed => own,
         }
     }

@@ -44,6 +44,7 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["timeout"] => Input::Timeout,
         ["speech", since] => Input::SpeechStarted { since: moment(since)? },
         ["silence", since] => Input::SpeechStopped { since: moment(since)? },
+        ["beep", until] => Input::Beep { until: moment(until)? },
         ["words", segment, words, stability] => transcript(segment, words, stability, at)?,
         ["words", segment, words, stability, covers] => {
             transcript(segment, words, stability, moment(covers)?)?
@@ -219,6 +220,7 @@ fn show_event(event: &Event) -> String {
         }
         Event::UserInterrupted { turn } => format!("interrupted {}", turn.0),
         Event::FalseInterruption { turn } => format!("false interruption {}", turn.0),
+        Event::VoicemailDetected => "voicemail".to_owned(),
         Event::TurnLatency { turn, times, speculative } => {
             let ended = moment_or_dash(times.speech_ended);
             let played = moment_or_dash(times.first_played);

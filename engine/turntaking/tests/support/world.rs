@@ -15,6 +15,7 @@ use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings, SmartEndpoint
 use turntaking::state::State;
 use turntaking::time::Instant;
 use turntaking::timers::Reason;
+use turntaking::voicemail::VoicemailPlan;
 
 use super::reference::Reference;
 
@@ -34,6 +35,7 @@ const WORDS: &[&str] = &[
     "zéro six douze trente-quatre cinquante-six soixante-dix-huit",
     "jean arobase exemple point fr",
     "D'accord.",
+    "laissez un message après le bip",
     "",
 ];
 
@@ -175,6 +177,9 @@ impl World {
                 self.tell(Input::EndCall { reason: EndReason::CustomerEndedCall });
             }
             35 if how == 8 => self.tell(Input::RecognizerFailed),
+            35 if how.is_multiple_of(3) => {
+                self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) });
+            }
             35 => self.tell(Input::Timeout),
             36 => self.tell_at_an_earlier_time(how),
             _ => self.garble(how),
@@ -619,6 +624,18 @@ fn settings(choice: u8) -> Settings {
             rule(5, vec![say.clone(), ask]),
             rule(12, vec![say, IdleAction::Say(vec![" ".to_owned()]), IdleAction::EndCall]),
         ];
+    }
+    if choice % 5 == 3 {
+        settings.voicemail = Some(VoicemailPlan {
+            message: if choice & 8 == 0 {
+                "Please call us back.".to_owned()
+            } else {
+                String::new()
+            },
+            by_sound: choice & 16 == 0,
+            from: Duration::from_secs(u64::from(choice & 32) / 8),
+            ..VoicemailPlan::default()
+        });
     }
     settings.start_speaking.smart_endpointing = match choice % 6 {
         0 => SmartEndpointing::Model,
