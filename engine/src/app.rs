@@ -165,7 +165,7 @@ impl Engine {
         let delivery = Delivery::start(store.clone(), Arc::clone(&mail))
             .map_err(|error| std::io::Error::other(error.to_string()))
             .map_err(system("make an HTTP client"))?;
-        let reporter = Reporter::start(calls, observer, announcer.notes());
+        let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
         let app = App(Arc::new(Parts {
             workshop: Workshop::new(config, &configured, assistant.providers.clone()),
             config: config.clone(),

@@ -38,20 +38,20 @@ pub(crate) enum Answered {
 #[derive(Debug, thiserror::Error)]
 enum Nobody {
     #[error("the number's assistant does not exist")]
-    NotFound,
+    Unknown,
     #[error("the number's assistant is not valid: {0}")]
-    NotValid(config::AssistantError),
+    Invalid(config::AssistantError),
     #[error(transparent)]
-    NotReady(#[from] NotReady),
+    Unserved(#[from] NotReady),
 }
 
 impl Nobody {
     /// Vapi's `endedReason`.
     const fn ended_reason(&self) -> &'static str {
         match self {
-            Self::NotFound => "assistant-not-found",
-            Self::NotValid(_) => "assistant-not-valid",
-            Self::NotReady(NotReady { stage, .. }) => {
+            Self::Unknown => "assistant-not-found",
+            Self::Invalid(_) => "assistant-not-valid",
+            Self::Unserved(NotReady { stage, .. }) => {
                 ended_reason(EndReason::ProviderFailed(*stage))
             }
         }
@@ -78,7 +78,7 @@ impl App {
         }
         let described = match &document {
             None => Ok(Cow::Borrowed(self.configured())),
-            Some(None) => Err(Nobody::NotFound),
+            Some(None) => Err(Nobody::Unknown),
             Some(Some(document)) => self.describe(document).map(Cow::Owned),
         };
         let server = described.as_ref().ok().and_then(|described| described.server.clone());
@@ -88,7 +88,7 @@ impl App {
         let now = Timestamp::now();
         let record = CallRecord {
             id: Uuid::new_v4(),
-            organisation: number.as_ref().map_or(self.organisation(), |n| n.organisation),
+            organisation: number.as_ref().map_or_else(|| self.organisation(), |n| n.organisation),
             created_at: now,
             updated_at: now,
             call,
@@ -150,8 +150,8 @@ impl App {
             Err(nobody) => {
                 tracing::error!(%id, error = %nobody, "a call cannot be served");
                 let stage = match nobody {
-                    Nobody::NotReady(NotReady { stage, .. }) => stage,
-                    Nobody::NotFound | Nobody::NotValid(_) => turntaking::input::Stage::Model,
+                    Nobody::Unserved(NotReady { stage, .. }) => stage,
+                    Nobody::Unknown | Nobody::Invalid(_) => turntaking::input::Stage::Model,
                 };
                 let reason = EndReason::ProviderFailed(stage);
                 turn_away(id, carrier_call, reason, clock, leg, self.events()).await;
@@ -182,7 +182,7 @@ impl App {
 
     fn describe(&self, document: &Map<String, Value>) -> Result<config::Assistant, Nobody> {
         let text = Value::from(document.clone()).to_string();
-        config::Assistant::from_json(&text, self.config()).map_err(Nobody::NotValid)
+        config::Assistant::from_json(&text, self.config()).map_err(Nobody::Invalid)
     }
 }
 

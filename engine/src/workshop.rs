@@ -124,6 +124,9 @@ fn voice_key(described: &config::Assistant) -> Voice {
     Voice { voice: None, ..described.voice.clone() }
 }
 
+/// Something that is there, or is being made, or will be.
+type Made<V> = Arc<OnceCell<Arc<V>>>;
+
 /// What was made for which configuration, the oldest first.
 #[derive(Debug)]
 struct Shelf<K, V: ?Sized> {
@@ -131,7 +134,7 @@ struct Shelf<K, V: ?Sized> {
         clippy::disallowed_types,
         reason = "taken when a call is announced, far from its audio; held for a search only"
     )]
-    kept: std::sync::Mutex<Vec<(K, Arc<OnceCell<Arc<V>>>)>>,
+    kept: std::sync::Mutex<Vec<(K, Made<V>)>>,
 }
 
 impl<K, V> Shelf<K, V>
@@ -160,7 +163,7 @@ where
         made.cloned().map_err(|error| NotReady { stage, error })
     }
 
-    fn cell(&self, key: K) -> Arc<OnceCell<Arc<V>>> {
+    fn cell(&self, key: K) -> Made<V> {
         let mut kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some((_, cell)) = kept.iter().find(|(known, _)| *known == key) {
             return Arc::clone(cell);
