@@ -3,8 +3,8 @@
 #
 #   scripts/sdk.sh PATH-TO-CAUSERIE
 #
-# Node and npm are needed; where they are not, or npm reaches no registry, this says so and is
-# skipped.
+# Takes Node and npm, which are installed where that is possible; where they are not, or npm reaches
+# no registry, this says so and is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 causerie=$(realpath "$1")
@@ -14,14 +14,22 @@ skip() {
     exit 0
 }
 
-command -v node >/dev/null && command -v npm >/dev/null || skip "node or npm is not installed"
+scripts/packages.sh npm || skip "npm cannot be installed (see above)"
+command -v node >/dev/null || skip "npm is here, but node is not"
 
 # Built beside everything else that is built, so that the sources stay clean.
 work=${CARGO_TARGET_DIR:-target}/sdk
 mkdir -p "$work"
 work=$(realpath "$work")
-cp engine/tests/sdk/package.json engine/tests/sdk/package-lock.json engine/tests/sdk/*.mjs "$work/"
-(cd "$work" && npm ci --silent --no-audit --no-fund --ignore-scripts) || skip "npm cannot fetch them"
+cp engine/tests/sdk/package.json engine/tests/sdk/*.mjs "$work/"
+# The lock is put there last, so that it says what is installed.
+lock=engine/tests/sdk/package-lock.json
+if ! cmp --silent "$lock" "$work/installed.json"; then
+    echo "sdk: fetching Vapi's SDKs with npm"
+    cp "$lock" "$work/"
+    (cd "$work" && npm ci --no-audit --no-fund --ignore-scripts) || skip "npm cannot fetch them"
+    cp "$lock" "$work/installed.json"
+fi
 
 data=$(mktemp -d)
 CAUSERIE_PRIVATE_KEY=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')

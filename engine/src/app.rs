@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use asr::denoise::Denoising;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -389,13 +390,17 @@ impl App {
             // Who calls is no machine, however long they speak.
             settings.voicemail = None;
         }
+        let mut providers = assistant.providers;
+        if assistant.denoising {
+            providers.recognizer = Arc::new(Denoising::new(providers.recognizer));
+        }
         let config = SessionConfig {
             id,
             carrier_call: carrier_call.clone(),
             settings,
             seed: id.seed(),
             persona: assistant.persona,
-            providers: assistant.providers,
+            providers,
         };
         let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {

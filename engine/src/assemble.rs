@@ -44,6 +44,8 @@ pub struct Assistant {
     pub persona: Persona,
     /// What serves its calls.
     pub providers: Providers,
+    /// Noise is taken out of what is recognised.
+    pub denoising: bool,
     /// Its calls are recorded.
     pub record: bool,
 }
@@ -168,7 +170,8 @@ pub(crate) fn with_providers(
         background,
     };
     let settings = configured.settings.clone();
-    Assistant { settings, persona, providers, record: configured.record }
+    let (denoising, record) = (configured.denoising, configured.record);
+    Assistant { settings, persona, providers, denoising, record }
 }
 
 fn turn_model(

@@ -14,8 +14,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "",
         &[
             "analysisPlan",
-            "backgroundDenoisingEnabled",
-            "backgroundSpeechDenoisingPlan",
             "clientMessages",
             "compliancePlan",
             "credentialIds",
@@ -35,6 +33,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "videoRecordingEnabled",
         ],
     ),
+    ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
     (
         "transcriber",
         &[

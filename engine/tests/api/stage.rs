@@ -206,6 +206,7 @@ fn configured() -> Assistant {
             model: Arc::new(ScriptedModel::from_yaml(dialogue).expect("a dialogue")),
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
+        denoising: false,
         record: true,
     }
 }

@@ -87,7 +87,7 @@ for (const [version, sdk] of Object.entries(sdks)) {
     await assert.rejects(vapi.assistants.create(wrong), (error) => {
       assert.equal(error.statusCode, 400);
       assert.equal(error.body.error, "Bad Request");
-      assert.deepEqual(error.body.message.toSorted(), [
+      assert.deepEqual([...error.body.message].sort(), [
         "maxDurationSeconds must not be less than 10",
         "name must be shorter than or equal to 40 characters",
       ]);

@@ -61,6 +61,12 @@ pub struct Assistant {
     /// What is done when something happens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Hook>>,
+    /// Noise is taken out of what is recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_speech_denoising_plan: Option<BackgroundSpeechDenoisingPlan>,
+    /// The same, as older assistants say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_denoising_enabled: Option<bool>,
     /// What is heard behind the voice: `off`, `office` or a URL of a recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background_sound: Option<String>,
@@ -127,6 +133,24 @@ pub enum OneOrMany {
     One(String),
     /// `["#"]`
     Many(Vec<String>),
+}
+
+/// How noise is taken out of what is recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackgroundSpeechDenoisingPlan {
+    /// By a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smart_denoising_plan: Option<SmartDenoisingPlan>,
+}
+
+/// By a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SmartDenoisingPlan {
+    /// On where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
 }
 
 /// What is kept of a call.

@@ -19,7 +19,10 @@ mod transcriber;
 mod voice;
 mod voicemail;
 
-pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
+pub use assistant::{
+    ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
+    OneOrMany, SmartDenoisingPlan,
+};
 pub use call::{
     Artifact, Call, CallStatus, Customer, MonoRecording, PerformanceMetrics, Recording, Transport,
     TurnLatency,

@@ -104,6 +104,7 @@ fn a_full_assistant_survives_the_round_trip() {
             ]
         }],
         "backgroundSound": "off",
+        "backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {"enabled": true}},
         "voicemailDetection": {"provider": "vapi", "backoffPlan": {"maxRetries": 2.0}},
         "voicemailMessage": "Rappelez-nous.",
         "keypadInputPlan": {"enabled": true, "timeoutSeconds": 2.0, "delimiters": ["#"]},

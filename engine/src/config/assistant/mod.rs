@@ -69,6 +69,8 @@ pub struct Assistant {
     pub min_phrase_characters: u32,
     /// The first phrase of a reply goes out however short it is.
     pub first_phrase_exempt: bool,
+    /// Noise is taken out of what is recognised.
+    pub denoising: bool,
     /// What is heard behind the voice.
     pub background: Background,
     /// Record the call.
@@ -166,6 +168,7 @@ impl Assistant {
         let server = server_of(&wire, check);
         let server_messages = messages_of(&wire, check);
         let endpointing = endpointing_server(&wire, check);
+        let denoising = denoising(&wire);
         let background = background(wire.background_sound.as_deref(), config, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
@@ -204,6 +207,7 @@ impl Assistant {
             },
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
+            denoising,
             background,
             record: record.unwrap_or(config.recording.enabled),
             server,
@@ -222,6 +226,14 @@ fn language(wire: &wire::Assistant) -> String {
     let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
     let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
     heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
+/// Noise is taken out of what is recognised. A plan that says nothing else switches it on.
+fn denoising(wire: &wire::Assistant) -> bool {
+    let plan = wire.background_speech_denoising_plan.as_ref();
+    let smart = plan.and_then(|plan| plan.smart_denoising_plan.as_ref());
+    let enabled = smart.map(|smart| smart.enabled.unwrap_or(true));
+    enabled.or(wire.background_denoising_enabled).unwrap_or(false)
 }
 
 /// What is heard behind the voice. Nobody who writes an assistant names files of this machine.
@@ -410,6 +422,47 @@ mod tests {
         assert_eq!(assistant.model.name, "gpt-4o");
         assert_eq!(assistant.tools[0].name, "endCall");
         assert!(!assistant.record);
+    }
+
+    #[test]
+    fn denoising_is_on_where_a_plan_asks_for_it() {
+        for (json, on) in [
+            (json!({}), false),
+            (json!({"backgroundDenoisingEnabled": true}), true),
+            (json!({"backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {}}}), true),
+            (
+                json!({"backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {"enabled": false}},
+                    "backgroundDenoisingEnabled": true}),
+                false,
+            ),
+        ] {
+            assert_eq!(read(&json).expect("it is sound").denoising, on, "{json}");
+        }
+        let fourier = json!({"backgroundSpeechDenoisingPlan":
+            {"fourierDenoisingPlan": {"enabled": true}}});
+        let assistant = read(&fourier).expect("it is sound");
+        let without = ["backgroundSpeechDenoisingPlan.fourierDenoisingPlan"];
+        assert!(!assistant.denoising && assistant.without_effect.iter().eq(without));
+    }
+
+    #[test]
+    fn a_background_is_off_or_what_is_sent_or_configured() {
+        let configured = |environment: &[(&str, &str)], json: &Value| {
+            let read = Assistant::from_json(&json.to_string(), &config(environment));
+            read.expect("it is sound").background
+        };
+        let (sent, vapi) = (json!({"backgroundSound": "office"}), ("CAUSERIE_DEFAULTS", "vapi"));
+        assert_eq!(configured(&[], &json!({})), Background::Off);
+        assert_eq!(configured(&[vapi], &json!({})), Background::Office);
+        assert_eq!(configured(&[vapi], &json!({"backgroundSound": "off"})), Background::Off);
+        assert_eq!(configured(&[], &sent), Background::Office);
+        let file = ("CAUSERIE_BACKGROUND_SOUND", "cafe.wav");
+        assert_eq!(configured(&[file, vapi], &json!({})), Background::File("cafe.wav".into()));
+        assert_eq!(configured(&[file], &sent), Background::Office);
+        assert_eq!(
+            problems(&json!({"backgroundSound": "/etc/passwd"})),
+            ["backgroundSound must be off, office or a URL address"]
+        );
     }
 
     #[test]
