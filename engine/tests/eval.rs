@@ -61,7 +61,7 @@ fn small_set(config: &Config) -> tempfile::TempDir {
     let speech = wav::Wav::read(File::open(speech).expect("the demo's speech")).expect("a WAV");
     let rate = speech.rate;
     let samples = speech.into_mono();
-    // "It was the best of times, it was the worst of times": up to its first pause of 400 ms.
+    // "It was the best of times, it was the worst of times": up to its first pause of 300 ms.
     let (start, end) = first_sentence(&samples, rate);
     let sentence = &samples[..end + rate.hz() as usize / 2];
     let write = |name: &str, rate: SampleRate, samples: &[i16]| {
@@ -87,15 +87,16 @@ fn small_set(config: &Config) -> tempfile::TempDir {
     folder
 }
 
-/// Where speech begins and where its first pause of 400 ms does, by energy.
+/// Where speech begins and where its first pause of 300 ms does, by energy.
 fn first_sentence(samples: &[i16], rate: SampleRate) -> (usize, usize) {
     let block = rate.hz() as usize / 50;
     let loud: Vec<bool> = samples
         .chunks(block)
         .map(|block| block.iter().any(|sample| sample.unsigned_abs() > 1_000))
         .collect();
-    let start = loud.iter().position(|loud| *loud).expect("speech");
-    let pause = (start..loud.len() - 20).find(|at| !loud[*at..at + 20].contains(&true));
+    // A click of the mouth is no speech.
+    let start = loud.windows(3).position(|three| !three.contains(&false)).expect("speech");
+    let pause = (start..loud.len() - 20).find(|at| !loud[*at..at + 15].contains(&true));
     (start * block, pause.expect("a pause") * block)
 }
 

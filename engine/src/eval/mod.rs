@@ -42,6 +42,7 @@ mod score;
 mod set;
 mod slow;
 mod sound;
+mod spoken;
 mod table;
 mod utterance;
 

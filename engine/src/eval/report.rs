@@ -195,6 +195,12 @@ fn notes(utterances: &[Outcome], barge_in: Option<&BargeIn>) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let synthetic = utterances.iter().filter(|outcome| outcome.synthetic).count();
+    if synthetic > 0 {
+        notes.push(format!(
+            "{synthetic} utterances were said by a synthetic voice (espeak-ng) and not by a person."
+        ));
+    }
     told.sort_unstable();
     told.dedup();
     if !told.is_empty() {

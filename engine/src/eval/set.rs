@@ -1,4 +1,7 @@
 //! A set of recordings: a folder with an `eval.tsv`.
+//!
+//! Where a line has a `voice` (what `espeak-ng -v` takes) there is no recording: that voice says
+//! the transcript, or what stands under `say`, and `start_ms` and `end_ms` are left out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +10,7 @@ use codecs::SampleRate;
 use serde::Serialize;
 
 use super::sound;
+use super::spoken::Spoken;
 
 /// The list of a set, in its folder.
 pub const LIST: &str = "eval.tsv";
@@ -28,6 +32,9 @@ pub struct Entry {
     pub start_ms: u64,
     /// Where it ends.
     pub end_ms: u64,
+    /// Said by a synthetic voice.
+    #[serde(skip)]
+    pub(super) spoken: Option<Spoken>,
 }
 
 /// An utterance that is left out.
@@ -74,13 +81,16 @@ impl Entry {
         self.kind != "plain"
     }
 
-    /// Reads the recording, WAV or FLAC.
+    /// The recording, WAV or FLAC, or what was synthesised.
     ///
     /// # Errors
     ///
     /// Why it cannot be read.
     pub fn read(&self, folder: &Path) -> Result<(SampleRate, Vec<i16>), String> {
-        sound::read(&folder.join(&self.file))
+        match &self.spoken {
+            Some(spoken) => Ok((spoken.rate, spoken.samples.to_vec())),
+            None => sound::read(&folder.join(&self.file)),
+        }
     }
 }
 
@@ -105,6 +115,7 @@ fn parse(text: &str) -> Result<(Vec<Entry>, Vec<Skipped>), &'static str> {
     let (language, kind) = (column("lang")?, column("kind")?);
     let (prompt, transcript) = (column("prompt")?, column("transcript")?);
     let (start, end) = (column("start_ms")?, column("end_ms")?);
+    let (voice, say) = (column("voice").ok(), column("say").ok());
     let (mut entries, mut skipped) = (Vec::new(), Vec::new());
     for (at, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
@@ -114,17 +125,34 @@ fn parse(text: &str) -> Result<(Vec<Entry>, Vec<Skipped>), &'static str> {
             name => name.to_owned(),
         };
         let ms = |index: usize| field(index).parse::<f64>().ok().filter(|ms| *ms >= 0.0);
+        let optional = |column: Option<usize>| column.map(field).filter(|value| !value.is_empty());
+        let mut entry = Entry {
+            file: name.clone(),
+            language: field(language).to_owned(),
+            kind: field(kind).to_owned(),
+            prompt: field(prompt).to_owned(),
+            transcript: field(transcript).to_owned(),
+            start_ms: 0,
+            end_ms: 0,
+            spoken: None,
+        };
+        if let Some(voice) = optional(voice).filter(|_| !field(file).is_empty()) {
+            match Spoken::say(voice, optional(say).unwrap_or(&entry.transcript)) {
+                Ok(spoken) => {
+                    (entry.start_ms, entry.end_ms) = spoken.span;
+                    entry.spoken = Some(spoken);
+                    entries.push(entry);
+                }
+                Err(reason) => skipped.push(Skipped { file: name, reason }),
+            }
+            continue;
+        }
         match (field(file), ms(start), ms(end)) {
             ("", ..) => skipped.push(Skipped { file: name, reason: "no file is named".into() }),
-            (_, Some(start), Some(end)) if start < end => entries.push(Entry {
-                file: name,
-                language: field(language).to_owned(),
-                kind: field(kind).to_owned(),
-                prompt: field(prompt).to_owned(),
-                transcript: field(transcript).to_owned(),
-                start_ms: start as u64,
-                end_ms: end as u64,
-            }),
+            (_, Some(start), Some(end)) if start < end => {
+                (entry.start_ms, entry.end_ms) = (start as u64, end as u64);
+                entries.push(entry);
+            }
             _ => {
                 let reason = format!(
                     "start_ms \"{}\" and end_ms \"{}\" are not two times in ms, the first the \

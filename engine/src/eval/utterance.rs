@@ -57,6 +57,8 @@ pub struct Outcome {
     pub kind: String,
     /// As it was recorded, or slowed.
     pub variant: Variant,
+    /// A synthetic voice said it.
+    pub synthetic: bool,
     /// Who transcribed it.
     pub recogniser: &'static str,
     /// The question before it; empty: none.
@@ -252,6 +254,7 @@ impl Prepared {
             language: self.entry.language.clone(),
             kind: self.entry.kind.clone(),
             variant: self.variant,
+            synthetic: self.entry.spoken.is_some(),
             recogniser,
             prompt: self.entry.prompt.clone(),
             transcript: self.entry.transcript.clone(),

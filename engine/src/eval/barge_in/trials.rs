@@ -389,6 +389,7 @@ mod tests {
             transcript: "un deux trois quatre".into(),
             start_ms: 0,
             end_ms: 5_000,
+            spoken: None,
         };
         assert_eq!(heard_part(&entry), "un deux");
         let short = Entry { end_ms: 900, ..entry };

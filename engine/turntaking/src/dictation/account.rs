@@ -1,6 +1,6 @@
 //! Codes with a form of their own: IBAN, number plate, postal code, and those without.
 
-use super::{Dictated, Kind, Progress, Token, digits, ends_open, grouped};
+use super::{Dictated, Kind, Progress, Token, digits, grouped};
 
 /// A postal code: five digits in France and the United States.
 pub(super) fn postal_code(run: &[Token]) -> Option<Dictated> {
@@ -15,7 +15,6 @@ pub(super) fn postal_code(run: &[Token]) -> Option<Dictated> {
     }
     let progress = match digits.len() {
         0..=4 => Progress::InProgress,
-        _ if ends_open(run) => Progress::Extensible,
         _ => Progress::Complete,
     };
     Some(Dictated::new(Kind::PostalCode, progress, digits))
@@ -30,7 +29,6 @@ pub(super) fn code(kind: Kind, run: &[Token], length: Option<u8>) -> Option<Dict
     let progress = match length.map(usize::from) {
         None => Progress::Extensible,
         Some(length) if all.len() < length => Progress::InProgress,
-        Some(_) if ends_open(run) => Progress::Extensible,
         Some(_) => Progress::Complete,
     };
     Some(Dictated::new(kind, progress, all))
@@ -174,7 +172,7 @@ mod tests {
         let read = |text: &str| of(postal_code(run(&tokens(text))));
         assert_eq!(read("One, five, two, one, three."), (Progress::Complete, "15213".to_owned()));
         assert_eq!(read("soixante-neuf zéro zéro deux"), (Progress::Complete, "69002".to_owned()));
-        assert_eq!(read("soixante-quinze mille"), (Progress::Extensible, "75000".to_owned()));
+        assert_eq!(read("soixante-quinze mille"), (Progress::Complete, "75000".to_owned()));
         assert_eq!(read("one three seven").0, Progress::InProgress);
         assert_eq!(read("S W 1 A").0, Progress::Extensible);
     }

@@ -85,20 +85,24 @@ fn century(year: &str) -> String {
 fn in_numbers(tokens: &[Token], kind: Kind) -> Option<Dictated> {
     let numbers: Vec<&Token> =
         tokens.iter().filter(|token| matches!(token, Token::Digits { .. })).collect();
-    let written: Vec<&str> = numbers
-        .iter()
-        .filter_map(|token| match token {
-            Token::Digits { digits, .. } => Some(digits.as_str()),
-            Token::Letter(_) | Token::Mark(_) | Token::Word(_) => None,
-        })
-        .collect();
+    let mut written: Vec<String> = Vec::new();
+    for token in &numbers {
+        let Token::Digits { digits, .. } = token else { continue };
+        match written.last_mut() {
+            // "Zéro cinq" is the fifth month.
+            Some(last) if last == "0" && digits.len() == 1 => last.push_str(digits),
+            _ => written.push(digits.clone()),
+        }
+    }
     if written.is_empty() {
         return None;
     }
     let open = matches!(numbers.last(), Some(Token::Digits { open: true, .. }));
     let all: usize = written.iter().map(|digits| digits.len()).sum();
     let whole = match &written[..] {
-        [_, _, year] => year.len() == 4 || (year.len() == 2 && !["18", "19", "20"].contains(year)),
+        [_, _, year] => {
+            year.len() == 4 || (year.len() == 2 && !["18", "19", "20"].contains(&year.as_str()))
+        }
         [_, _, century, year] => century.len() == 2 && year.len() == 2,
         _ => false,
     };
@@ -197,6 +201,7 @@ mod tests {
             ("sept janvier soixante-sept", "1967-01-07"),
             ("le premier mars deux mille un", "2001-03-01"),
             ("07/01/1967", "07/01/1967"),
+            ("douze zéro cinq quatre-vingt-quatre", "12/05/84"),
         ] {
             assert_eq!(
                 read(text, Kind::BirthDate),

@@ -15,7 +15,9 @@ pub(super) fn read(run: &[Token], french: bool) -> Option<Dictated> {
         _ if plus => abroad(&digits),
         _ => national(&digits, french),
     };
-    if ends_open(run) && progress >= Progress::Likely {
+    // At its full length "quatre-vingt-dix" can still become another number of as many digits, but
+    // nobody pauses inside one.
+    if ends_open(run) && progress == Progress::Likely {
         progress = Progress::Extensible;
     }
     Some(Dictated::new(Kind::Phone, progress, value))
@@ -98,9 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn the_last_pair_may_go_on() {
-        let words = "zéro six douze trente-quatre cinquante-six soixante";
-        assert_eq!(read(words, true).0, Progress::Extensible, "soixante... dix-huit");
+    fn a_last_pair_of_tens_is_whole() {
+        let words = "zéro six douze trente-quatre cinquante-six quatre-vingt-dix";
+        assert_eq!(read(words, true), (Progress::Complete, "06 12 34 56 90".to_owned()));
+        assert_eq!(read("five five five twelve twenty", false).0, Progress::Extensible);
     }
 
     #[test]
