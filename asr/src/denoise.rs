@@ -4,6 +4,9 @@
 //! on noise and tell more with it. RNNoise works on 10 ms at 48 kHz and answers one such frame
 //! late, so audio comes to the recogniser [`DELAY_MS`] late in all. Its place in the stream is kept:
 //! sample `n` that goes in is sample `n` that the recogniser gets.
+//!
+//! Half of what comes out is what came in: recognisers are trained on noise too, and miss what a
+//! denoiser takes out of speech more than they gain by silence between the words.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -145,7 +148,8 @@ impl Denoiser {
         self.down.process(&self.clean, out);
         let noisy = self.noisy.drain(..out.len() - begin);
         for (clean, noisy) in out[begin..].iter_mut().zip(noisy) {
-            *clean = ((i32::from(*clean) + i32::from(noisy)) / 2) as i16;
+            // The mean of two samples is one.
+            *clean = i32::midpoint(i32::from(*clean), i32::from(noisy)) as i16;
         }
     }
 }
@@ -196,12 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn steady_noise_is_made_faint() {
+    fn steady_noise_is_halved() {
         let mut noise = vec![0; 40_000];
         Noise::new(-35.0, 1).fill_into(&mut noise);
         let clean = clean(SampleRate::HZ_8000, &noise, 160);
+        // Half of it is left, and nothing of the other half.
         let level = level_dbfs(&clean[16_000..]);
-        assert!(level < -50.0, "{level} dBFS of -35");
+        assert!((-42.0..-40.0).contains(&level), "{level} dBFS of -35");
     }
 
     #[test]

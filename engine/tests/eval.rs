@@ -13,6 +13,7 @@ fn repository() -> PathBuf {
 }
 
 /// The models, or `None` with a line that says so.
+#[expect(clippy::disallowed_methods, reason = "where the models are is told to tests alone")]
 fn config() -> Option<Config> {
     let models = std::env::var_os("CAUSERIE_MODELS_DIR")
         .map_or_else(|| repository().join("models"), PathBuf::from);
