@@ -4,14 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
+use asr::deepgram::{Deepgram, DeepgramConfig};
 use asr::denoise::Denoising;
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
 use codecs::SampleRate;
+use tokio::runtime::Handle;
 use tts::{
-    ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, SherpaConfig,
-    SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
+    Cartesia, CartesiaConfig, ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits,
+    ProgramPool, SherpaConfig, SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
 };
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
@@ -84,7 +86,8 @@ pub enum AssembleError {
     VoiceModel,
 }
 
-/// Loads everything the configured assistant needs.
+/// Loads everything the configured assistant needs. Runs on the runtime that will serve its calls:
+/// the connections to services live there.
 ///
 /// # Errors
 ///
@@ -167,6 +170,14 @@ fn recognizer(
                 SherpaOptions { languages: vec![configured.language.clone()], end_of_turn: None };
             Ok(Arc::new(asr::sherpa::Sherpa::load(&folder, options)?))
         }
+        TranscriberProvider::Deepgram => {
+            let settings = DeepgramConfig {
+                base_url: transcriber.base_url.expose().to_owned(),
+                api_key: transcriber.api_key.as_ref().map(exposed),
+                model: transcriber.model.clone(),
+            };
+            Ok(Arc::new(Deepgram::new(settings, &Handle::current())?))
+        }
     }
 }
 
@@ -182,6 +193,10 @@ fn model_folder(models: &Path, model: &str) -> PathBuf {
     if model.contains(MAIN_SEPARATOR) { PathBuf::from(model) } else { models.join(model) }
 }
 
+fn exposed(secret: &Secret) -> String {
+    secret.expose().to_owned()
+}
+
 fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
     Ok(match model.provider {
         ModelProvider::Scripted => Arc::new(match &model.dialogue {
@@ -190,7 +205,6 @@ fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
         }),
         ModelProvider::OpenAi => {
             let mut settings = OpenAiSettings::new(model.base_url.expose(), &model.name);
-            let exposed = |secret: &Secret| secret.expose().to_owned();
             settings.api_key = model.api_key.as_ref().map(exposed);
             settings.headers =
                 model.headers.iter().map(|(name, value)| (name.clone(), exposed(value))).collect();
@@ -214,6 +228,16 @@ fn synthesizer(config: &Config, voice: &Voice) -> Result<Arc<dyn Synthesizer>, A
             let folder = voice.model.as_deref().ok_or(AssembleError::VoiceModel)?;
             let folder = model_folder(&config.models_dir, folder);
             Arc::new(tts::Sherpa::new(&SherpaConfig::new(folder), pool)?)
+        }
+        VoiceProvider::Cartesia => {
+            let settings = CartesiaConfig {
+                base_url: voice.base_url.expose().to_owned(),
+                api_key: voice.api_key.as_ref().map(exposed),
+                model: voice.model.clone().unwrap_or_else(|| tts::cartesia::MODEL.to_owned()),
+                // That of every carrier there is: nothing is resampled.
+                rate: SampleRate::HZ_8000,
+            };
+            Arc::new(Cartesia::new(settings, &Handle::current())?)
         }
     })
 }

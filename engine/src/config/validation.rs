@@ -37,7 +37,21 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ),
     ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
     ("hooks", &["filters"]),
-    ("transcriber", &["confidenceThreshold", "fallbackPlan"]),
+    (
+        "transcriber",
+        &[
+            "confidenceThreshold",
+            "endpointing",
+            "fallbackPlan",
+            "keyterm",
+            "keywords",
+            "mipOptOut",
+            "numerals",
+            "profanityFilter",
+            "redaction",
+            "smartFormat",
+        ],
+    ),
     (
         "model",
         &[
@@ -63,7 +77,16 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ),
     ("model.tools.function", &["strict"]),
     ("model.messages", &["name", "tool_calls"]),
-    ("voice", &["cachingEnabled", "fallbackPlan"]),
+    (
+        "voice",
+        &[
+            "cachingEnabled",
+            "experimentalControls",
+            "fallbackPlan",
+            "generationConfig",
+            "pronunciationDictId",
+        ],
+    ),
     ("voice.chunkPlan", &["formatPlan"]),
     ("server", SERVER),
     ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),

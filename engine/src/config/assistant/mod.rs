@@ -478,7 +478,8 @@ mod tests {
                 "stopSpeakingPlan.numWords must be an integer number",
                 "stopSpeakingPlan.voiceSeconds must not be greater than 0.5",
                 "transcriber.model must be the name of a folder in models_dir",
-                "transcriber.provider must be one of the following values: moonshine, sherpa-onnx",
+                "transcriber.provider must be one of the following values: moonshine, sherpa-onnx, \
+                 deepgram",
                 "voice.property enableSsml should not exist",
             ]
         );

@@ -17,6 +17,10 @@ pub(super) fn transcriber_of(
     let provider = wire.provider.as_deref();
     check.one_of("transcriber.provider", provider, TranscriberProvider::NAMES);
     if let Some(provider) = provider.and_then(TranscriberProvider::from_name) {
+        // A model that is configured for another provider means nothing to this one.
+        if provider != transcriber.provider {
+            provider.default_model().clone_into(&mut transcriber.model);
+        }
         transcriber.provider = provider;
     }
     if let Some(model) = &wire.model {
@@ -31,9 +35,10 @@ pub(super) fn voice_of(wire: &wire::Voice, config: &Config, check: &mut Validati
     let provider = wire.provider.as_deref();
     check.one_of("voice.provider", provider, VoiceProvider::NAMES);
     if let Some(provider) = provider.and_then(VoiceProvider::from_name) {
-        // A voice that is configured for another provider means nothing to this one.
+        // What is configured for another provider means nothing to this one.
         if provider != voice.provider {
             voice.voice = None;
+            voice.model = None;
         }
         voice.provider = provider;
     }
