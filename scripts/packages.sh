@@ -38,7 +38,7 @@ reason() {
         flite) echo "the default English voice" ;;
         espeak-ng) echo "the default voice for French and other languages" ;;
         pip) echo "the client of the Python package index, which carries the native libraries and models" ;;
-        npm) echo "the client of the npm registry, which carries the speech recognition model" ;;
+        npm) echo "the client of the npm registry, which carries a speech recognition model and Vapi's SDKs" ;;
     esac
 }
 

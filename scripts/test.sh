@@ -9,3 +9,6 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --workspace --locked --no-fail-fast
 fi
+
+cargo build --locked --package engine --bin causerie
+scripts/sdk.sh "${CARGO_TARGET_DIR:-target}/debug/causerie"

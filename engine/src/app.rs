@@ -2,27 +2,36 @@
 //! configuration.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use asr::denoise::Denoising;
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use turntaking::input::EndReason;
+use uuid::Uuid;
 
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
-use crate::config::{Config, PublicUrl};
+use crate::config::{self, Config, PublicUrl, Secret};
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
     CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
     turn_away,
 };
-use crate::store::Reporter;
+use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::twilio::TwilioSettings;
 use crate::transport::twilio::signature::AuthToken;
 use crate::transport::twilio::token::TokenOffice;
+use crate::webhook::{self, Announcer, Delivery, Note};
+use crate::workshop::{NotReady, Workshop};
+
+/// How long messages are delivered after the last call; the others wait for the next start.
+const LAST_DELIVERIES: Duration = Duration::from_secs(3);
 
 /// A running engine, as the API and the calls see it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -30,12 +39,22 @@ pub struct App(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
+    config: Config,
+    store: Store,
+    links: Links,
+    /// The organisation of calls to numbers that are not stored.
+    organisation: Uuid,
+    workshop: Workshop,
+    /// Who answers where no stored number names an assistant.
+    configured: config::Assistant,
     assistant: Assistant,
     registry: Registry,
     recorder: Recorder,
-    record_audio: bool,
     record_journal: bool,
     events: mpsc::Sender<SessionEvent>,
+    notes: mpsc::Sender<Note>,
+    /// Notified when there is something to deliver.
+    mail: Arc<Notify>,
     egress_clock: EgressClock,
     public_url: PublicUrl,
     twilio_check: SignatureCheck,
@@ -50,6 +69,9 @@ pub enum StartError {
     /// A model, a voice or a dialogue is not to be had.
     #[error(transparent)]
     Assemble(#[from] AssembleError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another with `listen` or --listen")]
     Listen {
@@ -74,6 +96,9 @@ pub struct Engine {
     app: App,
     listener: TcpListener,
     reporter: Reporter,
+    announcer: Announcer,
+    delivery: Delivery,
+    new_keys: Vec<(KeyKind, Secret)>,
     drain: Duration,
 }
 
@@ -88,16 +113,29 @@ impl Engine {
         config: &Config,
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
-        Self::with_assistant(config, assemble::assistant(config).await?, observer).await
+        let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
+        let assistant = assemble::described(config, &configured).await?;
+        Self::build(config, configured, assistant, observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
+    /// A stored assistant that says nothing about its providers is served by this one's.
     ///
     /// # Errors
     ///
     /// As [`Self::start`].
     pub async fn with_assistant(
         config: &Config,
+        assistant: Assistant,
+        observer: Option<mpsc::Sender<SessionEvent>>,
+    ) -> Result<Self, StartError> {
+        let configured = config::Assistant::from_json("{}", config).map_err(AssembleError::from)?;
+        Self::build(config, configured, assistant, observer).await
+    }
+
+    async fn build(
+        config: &Config,
+        configured: config::Assistant,
         assistant: Assistant,
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
@@ -113,21 +151,56 @@ impl Engine {
             .map_err(system("start the egress clock"))?;
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
-        let reporter = Reporter::start(calls, observer);
+
+        let store = Store::open(&config.data_dir).await?;
+        let abandoned = webhook::end_abandoned(&store).await?;
+        if abandoned > 0 {
+            tracing::warn!(calls = abandoned, "calls were cut when the last process died");
+        }
+        let keys = (config.private_key.as_ref(), config.public_key.as_ref());
+        let organisation = store.first_organisation(keys.0, keys.1).await?;
+        let public_url = config.url(address);
+        let links = Links::new(store.signing_key("recordings").await?, public_url.clone());
+        let mail = Arc::new(Notify::new());
+        let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
+        let delivery = Delivery::start(store.clone(), Arc::clone(&mail))
+            .map_err(|error| std::io::Error::other(error.to_string()))
+            .map_err(system("make an HTTP client"))?;
+        let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
         let app = App(Arc::new(Parts {
+            workshop: Workshop::new(config, &configured, assistant.providers.clone()),
+            config: config.clone(),
+            store,
+            links,
+            organisation: organisation.id,
+            configured,
+            assistant,
             registry: Registry::start(config.max_concurrent_calls),
             recorder,
-            record_audio: assistant.record,
-            assistant,
             record_journal: config.journal.enabled,
             events: reporter.events(),
+            notes: announcer.notes(),
+            mail,
             egress_clock,
-            public_url: config.url(address),
+            public_url,
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
         }));
-        Ok(Self { app, listener, reporter, drain: config.drain })
+        Ok(Self {
+            app,
+            listener,
+            reporter,
+            announcer,
+            delivery,
+            new_keys: organisation.new_keys,
+            drain: config.drain,
+        })
+    }
+
+    /// Keys that were made at this start: the only moment at which they can be shown.
+    pub fn new_keys(&self) -> &[(KeyKind, Secret)] {
+        &self.new_keys
     }
 
     /// Where the engine listens.
@@ -151,7 +224,7 @@ impl Engine {
     ///
     /// Where the server fails.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> std::io::Result<()> {
-        let Self { app, listener, reporter, drain } = self;
+        let Self { app, listener, reporter, announcer, delivery, drain, .. } = self;
         let (close, closed) = tokio::sync::oneshot::channel::<()>();
         // A frame must not wait for the acknowledgement of the one before (RFC 896).
         let listener = listener.tap_io(|stream| {
@@ -175,11 +248,17 @@ impl Engine {
         // Sockets of ended calls are closed; a connection kept alive by a client must not hold
         // the process.
         let served = tokio::time::timeout(Duration::from_secs(2), server).await;
+        let store = app.store().clone();
         drop(app);
-        let finished = tokio::time::timeout(Duration::from_secs(2), reporter.finish()).await;
-        if finished.is_err() {
+        let finished = tokio::time::timeout(Duration::from_secs(2), async {
+            reporter.finish().await;
+            announcer.finish().await;
+        });
+        if finished.await.is_err() {
             tracing::warn!("some reports may be missing: a call did not let go of its events");
         }
+        delivery.finish(LAST_DELIVERIES).await;
+        store.close().await;
         match served {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Ok(()),
@@ -218,15 +297,71 @@ impl App {
         &self.0.public_url
     }
 
-    /// Runs a call to its end.
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The configuration.
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// URLs of recordings.
+    pub(crate) fn links(&self) -> &Links {
+        &self.0.links
+    }
+
+    /// The organisation of calls to numbers that are not stored.
+    pub(crate) fn organisation(&self) -> Uuid {
+        self.0.organisation
+    }
+
+    /// Who answers where no stored number names an assistant.
+    pub(crate) fn configured(&self) -> &config::Assistant {
+        &self.0.configured
+    }
+
+    /// The same, ready.
+    pub(crate) fn configured_assistant(&self) -> &Assistant {
+        &self.0.assistant
+    }
+
+    /// An assistant, ready for calls.
+    pub(crate) async fn ready(&self, described: &config::Assistant) -> Result<Assistant, NotReady> {
+        self.0.workshop.ready(described).await
+    }
+
+    /// Where sessions send their events.
+    pub(crate) fn events(&self) -> &mpsc::Sender<SessionEvent> {
+        &self.0.events
+    }
+
+    /// Where the beginning and the end of calls are told.
+    pub(crate) fn notes(&self) -> &mpsc::Sender<Note> {
+        &self.0.notes
+    }
+
+    /// To be notified when there is something to deliver.
+    pub(crate) fn mail(&self) -> &Notify {
+        &self.0.mail
+    }
+
+    /// Where the files of a call are.
+    pub(crate) fn call_folder(&self, call: Uuid) -> PathBuf {
+        self.0.config.data_dir.join("calls").join(call.to_string())
+    }
+
+    /// Runs a call to its end. Whether there is a recording of it.
     pub(crate) async fn run_call(
         &self,
         id: CallId,
         carrier_call: String,
+        assistant: Assistant,
         direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
-    ) {
+    ) -> bool {
         let parts = &self.0;
         let mut place = match parts.registry.admit(id).await {
             Ok(place) => place,
@@ -234,32 +369,38 @@ impl App {
                 tracing::warn!(%id, carrier_call, %refused, "a call was refused");
                 let reason = refused.into();
                 turn_away(id, carrier_call, reason, clock, transport, &parts.events).await;
-                return;
+                return false;
             }
         };
-        let Some(commands) = place.take_commands() else { return };
+        let Some(commands) = place.take_commands() else { return false };
         let options = Options {
-            audio: parts.record_audio,
+            audio: assistant.record,
             journal: parts.record_journal,
             rate: transport.rate(),
         };
+        let mut recorded = assistant.record;
         let tap = parts.recorder.start(&id.to_string(), options).unwrap_or_else(|error| {
             tracing::error!(%id, %error, "the call is not recorded");
+            recorded = false;
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
-        let mut settings = parts.assistant.settings.clone();
+        let mut settings = assistant.settings;
         if direction == Direction::Inbound {
             // Who calls is no machine, however long they speak.
             settings.voicemail = None;
+        }
+        let mut providers = assistant.providers;
+        if assistant.denoising {
+            providers.recognizer = Arc::new(Denoising::new(providers.recognizer));
         }
         let config = SessionConfig {
             id,
             carrier_call: carrier_call.clone(),
             settings,
             seed: id.seed(),
-            persona: parts.assistant.persona.clone(),
-            providers: parts.assistant.providers.clone(),
+            persona: assistant.persona,
+            providers,
         };
         let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {
@@ -273,10 +414,13 @@ impl App {
             Err(unserved) => {
                 let Unserved { error, leg } = *unserved;
                 tracing::error!(%id, %error, "a call cannot be served");
-                turn_away(id, carrier_call, (&error).into(), clock, leg, &parts.events).await;
+                let reason = EndReason::from(&error);
+                turn_away(id, carrier_call, reason, clock, leg, &parts.events).await;
+                recorded = false;
             }
         }
         drop(place);
+        recorded
     }
 }
 

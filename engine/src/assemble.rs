@@ -5,11 +5,11 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
 use asr::deepgram::{Deepgram, DeepgramConfig};
-use asr::denoise::Denoising;
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use tokio::runtime::Handle;
 use tts::{
     Cartesia, CartesiaConfig, ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits,
@@ -46,6 +46,8 @@ pub struct Assistant {
     pub persona: Persona,
     /// What serves its calls.
     pub providers: Providers,
+    /// Noise is taken out of what is recognised.
+    pub denoising: bool,
     /// Its calls are recorded.
     pub record: bool,
 }
@@ -78,6 +80,16 @@ pub enum AssembleError {
     /// The assistant itself.
     #[error(transparent)]
     Assistant(#[from] config::AssistantError),
+    /// A provider that is not here.
+    #[error(
+        "the assistant asks for `{}`, which is not here, and nothing is configured to stand in \
+         for it (`transcriber.stand_in`, `voice.stand_in`, `model.stand_in`)",
+        .0.provider
+    )]
+    Unserved(config::Unserved),
+    /// The process is ending, or loading panicked.
+    #[error("loading was interrupted")]
+    Interrupted,
     /// The endpointing server.
     #[error(transparent)]
     Endpointing(#[from] EndpointingError),
@@ -93,9 +105,23 @@ pub enum AssembleError {
 ///
 /// Where something is missing or wrong, with its remedy.
 pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
-    let configured = config::Assistant::configured(config)?;
+    described(config, &config::Assistant::configured(config)?).await
+}
+
+/// Loads everything `configured` needs.
+///
+/// # Errors
+///
+/// As [`assistant`].
+pub(crate) async fn described(
+    config: &Config,
+    configured: &config::Assistant,
+) -> Result<Assistant, AssembleError> {
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
+    }
+    if let Some(unserved) = configured.unserved.first() {
+        return Err(AssembleError::Unserved(unserved.clone()));
     }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
     let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
@@ -107,22 +133,36 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             SileroSettings::default(),
         )?),
         turn_model: turn_model(config, &configured.transcriber, &runtime)?,
-        recognizer: match recognizer(config, &configured, &runtime)? {
-            recognizer if configured.denoising => Arc::new(Denoising::new(recognizer)),
-            recognizer => recognizer,
-        },
+        recognizer: recognizer(config, &configured.transcriber, &configured.language)?,
         model: model(&configured.model)?,
         synthesizer: synthesizer(config, &configured.voice)?,
     };
+    let background = background::load(&configured.background).await?;
+    let assistant = with_providers(configured, providers, background);
+    // What would only be found out by the first caller is found out now.
+    let Assistant { persona, providers, .. } = &assistant;
+    providers
+        .recognizer
+        .open(&StreamConfig { rate: SampleRate::HZ_8000, language: persona.language.clone() })?;
+    providers.synthesizer.open(&persona.voice)?;
+    Ok(assistant)
+}
+
+/// The assistant that `configured` describes, served by `providers`.
+pub(crate) fn with_providers(
+    configured: &config::Assistant,
+    providers: Providers,
+    background: Option<Arc<Ambience>>,
+) -> Assistant {
     let persona = Persona {
         voice: VoiceConfig {
-            voice: configured.voice.voice.unwrap_or_default(),
+            voice: configured.voice.voice.clone().unwrap_or_default(),
             language: configured.language.clone(),
             speed: configured.speed,
         },
-        language: configured.language,
-        preamble: configured.messages,
-        tools: configured.tools,
+        language: configured.language.clone(),
+        preamble: configured.messages.clone(),
+        tools: configured.tools.clone(),
         temperature: configured.temperature,
         max_tokens: Some(configured.max_tokens),
         chunk_plan: ChunkPlan {
@@ -130,14 +170,11 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             first_exempt: configured.first_phrase_exempt,
             ..ChunkPlan::default()
         },
-        background: background::load(&configured.background).await?,
+        background,
     };
-    // What would only be found out by the first caller is found out now.
-    providers
-        .recognizer
-        .open(&StreamConfig { rate: SampleRate::HZ_8000, language: persona.language.clone() })?;
-    providers.synthesizer.open(&persona.voice)?;
-    Ok(Assistant { settings: configured.settings, persona, providers, record: configured.record })
+    let settings = configured.settings.clone();
+    let (denoising, record) = (configured.denoising, configured.record);
+    Assistant { settings, persona, providers, denoising, record }
 }
 
 fn turn_model(
@@ -153,21 +190,21 @@ fn turn_model(
     Ok(Some(Arc::new(worker)))
 }
 
-fn recognizer(
+/// Loads a recogniser. Takes as long as its model is large.
+pub(crate) fn recognizer(
     config: &Config,
-    configured: &config::Assistant,
-    runtime: &onnx::Runtime,
+    transcriber: &Transcriber,
+    language: &str,
 ) -> Result<Arc<dyn Recognizer>, AssembleError> {
-    let transcriber = &configured.transcriber;
     let folder = model_folder(&config.models_dir, &transcriber.model);
     match transcriber.provider {
         TranscriberProvider::Moonshine => {
-            Ok(Arc::new(Moonshine::load(runtime, &folder, decode_threads(config))?))
+            let runtime = onnx::Runtime::load(&config.onnxruntime)?;
+            Ok(Arc::new(Moonshine::load(&runtime, &folder, decode_threads(config))?))
         }
         TranscriberProvider::SherpaOnnx => {
             // A transducer's files do not name its language: it is taken to be the assistant's.
-            let options =
-                SherpaOptions { languages: vec![configured.language.clone()], end_of_turn: None };
+            let options = SherpaOptions { languages: vec![language.to_owned()], end_of_turn: None };
             Ok(Arc::new(asr::sherpa::Sherpa::load(&folder, options)?))
         }
         TranscriberProvider::Deepgram => {
@@ -197,7 +234,8 @@ fn exposed(secret: &Secret) -> String {
     secret.expose().to_owned()
 }
 
-fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
+/// Prepares a language model.
+pub(crate) fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
     Ok(match model.provider {
         ModelProvider::Scripted => Arc::new(match &model.dialogue {
             Some(path) => ScriptedModel::from_path(path)?,
@@ -213,7 +251,11 @@ fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
     })
 }
 
-fn synthesizer(config: &Config, voice: &Voice) -> Result<Arc<dyn Synthesizer>, AssembleError> {
+/// Loads a voice.
+pub(crate) fn synthesizer(
+    config: &Config,
+    voice: &Voice,
+) -> Result<Arc<dyn Synthesizer>, AssembleError> {
     let limits = PoolLimits { children: config.voice.processes, ..PoolLimits::default() };
     let pool = ProgramPool::new(limits)?;
     let flite = |pool| Flite::new(&FliteConfig::default(), pool);

@@ -209,6 +209,15 @@ impl Report {
     fn assistant(&mut self, config: &Config) {
         let name = "assistant";
         match Assistant::configured(config) {
+            Ok(assistant) if !assistant.unserved.is_empty() => {
+                for unserved in &assistant.unserved {
+                    self.failed(
+                        name,
+                        format!("its provider `{}` is not here", unserved.provider),
+                        "name one that is, or let yours take its place with `stand_in`",
+                    );
+                }
+            }
             Ok(assistant) if assistant.without_effect.is_empty() => {
                 self.ok(name, "every field is understood");
             }

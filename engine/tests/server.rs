@@ -105,6 +105,7 @@ fn assistant() -> Assistant {
             model: Arc::new(ScriptedModel::from_yaml(dialogue).expect("a dialogue")),
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
+        denoising: false,
         record: true,
     }
 }

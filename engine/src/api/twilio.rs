@@ -5,15 +5,17 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use wire::{Call, Customer, Transport};
 
 use super::TWILIO_MEDIA;
+use super::phone_number::SECRETS;
 use crate::app::{App, SignatureCheck};
-use crate::session::{CallClock, CallId, Direction};
-use crate::transport::twilio::signature::HEADER;
+use crate::inbound::{Announcement, Answered};
+use crate::session::{CallClock, Direction};
+use crate::store::{Resource, StoreError};
+use crate::transport::twilio::signature::{AuthToken, HEADER};
 use crate::transport::twilio::{self, StartInfo, token, twiml};
-
-/// The name of the `<Parameter>` that says who called whom.
-const DIRECTION: &str = "causerieDirection";
 
 /// `POST /twilio/inbound`: a call has reached one of our numbers. Answered with TwiML that
 /// connects it to our socket, or turns it away where no place is free.
@@ -25,11 +27,24 @@ pub(super) async fn inbound(
 ) -> Response {
     let params: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let url = app.public_url().http(path_and_query(&uri));
-    if let Some(refusal) = refusal(&app, &headers, &url, &params) {
+    let param = |wanted: &str| {
+        let found = params.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+    };
+    let direction = Direction::of_twilio(&param("Direction").unwrap_or_default());
+    let (kind, ours, theirs) = match direction {
+        Direction::Inbound => ("inboundPhoneCall", param("To"), param("From")),
+        Direction::Outbound => ("outboundPhoneCall", param("From"), param("To")),
+    };
+    let number = match stored_number(&app, ours.as_deref()).await {
+        Ok(number) => number,
+        Err(error) => return unavailable(&error),
+    };
+    let own_key = number.as_ref().and_then(auth_token);
+    if let Some(refusal) = refusal(&app, own_key.as_ref(), &headers, &url, &params) {
         return refusal;
     }
-    let call_sid = params.iter().find(|(name, _)| name == "CallSid").map(|(_, value)| value);
-    let Some(call_sid) = call_sid.filter(|sid| !sid.is_empty()) else {
+    let Some(call_sid) = param("CallSid") else {
         return (StatusCode::BAD_REQUEST, "CallSid is missing: this is Twilio's voice webhook\n")
             .into_response();
     };
@@ -37,12 +52,31 @@ pub(super) async fn inbound(
         tracing::warn!(call_sid, "a call was refused: no place is free");
         return xml(twiml::reject_busy());
     }
-    let token = app.tokens().issue(call_sid, std::time::Instant::now());
-    let direction = params.iter().find(|(name, _)| name == "Direction");
-    let direction = Direction::of_twilio(direction.map_or("", |(_, value)| value));
+    let call = Call {
+        kind: kind.to_owned(),
+        phone_number_id: number.as_ref().map(|number| number.id.to_string()),
+        customer: Some(Customer { number: theirs }),
+        phone_call_provider: Some("twilio".to_owned()),
+        phone_call_provider_id: Some(call_sid.clone()),
+        phone_call_transport: Some("pstn".to_owned()),
+        transport: Some(Transport {
+            provider: "twilio".to_owned(),
+            conversation_type: "voice".to_owned(),
+            call_sid: Some(call_sid.clone()),
+            account_sid: param("AccountSid"),
+        }),
+        ..Call::default()
+    };
+    let announcement = Announcement { call, number: number.map(shown) };
+    match app.announce(announcement).await {
+        Ok(Answered::Taken) => {}
+        Ok(Answered::Refused) => return xml(twiml::reject()),
+        Err(error) => return unavailable(&error),
+    }
+    let token = app.tokens().issue(&call_sid, std::time::Instant::now());
     match twiml::connect_stream(
         &app.public_url().websocket(TWILIO_MEDIA),
-        &[(token::PARAMETER, &token), (DIRECTION, direction.as_str())],
+        &[(token::PARAMETER, &token)],
     ) {
         Ok(answer) => xml(answer),
         Err(error) => {
@@ -63,7 +97,8 @@ pub(super) async fn media(
     // token in `start` decides, and a signature that is there must be right.
     let url = app.public_url().websocket(uri.path());
     if headers.contains_key(HEADER)
-        && let Some(refusal) = refusal::<&str, &str>(&app, &headers, &url, &[])
+        && let Some(refusal) = refusal::<&str, &str>(&app, None, &headers, &url, &[])
+        && !signed_by_some_number(&app, &headers, &url).await
     {
         return refusal;
     }
@@ -81,30 +116,72 @@ async fn serve(app: App, socket: WebSocket) {
     let accepted = twilio::accept(socket, app.twilio_settings(), ticker, verify).await;
     match accepted {
         Ok((leg, start, ())) => {
-            let direction = start.custom_parameters.get(DIRECTION).map_or("", String::as_str);
-            let direction = Direction::of_twilio(direction);
-            let id = CallId::random();
-            app.run_call(id, start.call_sid, direction, clock, Box::new(leg)).await;
+            app.answer(start.call_sid, clock, Box::new(leg)).await;
         }
         Err(error) => tracing::warn!(%error, "a media socket was closed"),
     }
 }
 
-/// The answer to what Twilio did not sign.
+async fn stored_number(app: &App, ours: Option<&str>) -> Result<Option<Resource>, StoreError> {
+    match ours {
+        Some(number) => app.store().phone_number(number).await,
+        None => Ok(None),
+    }
+}
+
+/// What the account of a number that was imported with its token signs with.
+fn auth_token(number: &Resource) -> Option<AuthToken> {
+    number.document.get("twilioAuthToken").and_then(Value::as_str).map(AuthToken::new)
+}
+
+/// The handshake does not say which number was called, so any account's signature will do: the
+/// token in `start` decides.
+async fn signed_by_some_number(app: &App, headers: &HeaderMap, url: &str) -> bool {
+    let Some(signature) = headers.get(HEADER).and_then(|signature| signature.to_str().ok()) else {
+        return false;
+    };
+    let numbers = match app.store().all_phone_numbers().await {
+        Ok(numbers) => numbers,
+        Err(error) => {
+            tracing::error!(%error, "the numbers cannot be read");
+            return false;
+        }
+    };
+    let verify = |key: AuthToken| key.verify::<&str, &str>(url, &[], signature);
+    numbers.iter().filter_map(auth_token).any(verify)
+}
+
+/// A number as it may be shown.
+fn shown(number: Resource) -> Resource {
+    let mut number = number;
+    for secret in SECRETS {
+        number.document.remove(*secret);
+    }
+    number
+}
+
+fn unavailable(error: &StoreError) -> Response {
+    tracing::error!(%error, "a call cannot be taken");
+    (StatusCode::SERVICE_UNAVAILABLE, "the call cannot be taken\n").into_response()
+}
+
+/// The answer to what Twilio did not sign. `own_key`: of the number's account, where it has its
+/// own.
 fn refusal<N: AsRef<str>, V: AsRef<str>>(
     app: &App,
+    own_key: Option<&AuthToken>,
     headers: &HeaderMap,
     url: &str,
     params: &[(N, V)],
 ) -> Option<Response> {
-    let key = match app.twilio_check() {
-        SignatureCheck::Off => return None,
-        SignatureCheck::Unconfigured => {
+    let key = match (app.twilio_check(), own_key) {
+        (SignatureCheck::Off, _) => return None,
+        (_, Some(key)) | (SignatureCheck::Key(key), None) => key,
+        (SignatureCheck::Unconfigured, None) => {
             let message = "`twilio.auth_token` is not set: set it to the account's, or \
                            `twilio.validate_signatures` to false\n";
             return Some((StatusCode::SERVICE_UNAVAILABLE, message).into_response());
         }
-        SignatureCheck::Key(key) => key,
     };
     let signature = headers.get(HEADER).and_then(|signature| signature.to_str().ok());
     if signature.is_some_and(|signature| key.verify(url, params, signature)) {

@@ -70,7 +70,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
 
-    /// Where recordings and journals go [default: data]
+    /// Where the database, recordings and journals go [default: data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
 }

@@ -77,7 +77,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "data_dir",
         kind: Kind::Path,
         preset: Value("data"),
-        about: "Where recordings and journals go. Made if it is not there.",
+        about: "Where the database, recordings and journals go. Made if it is not there.",
     },
     Key {
         name: "models_dir",
@@ -105,11 +105,24 @@ pub(super) const KEYS: &[Key] = &[
         about: "How long calls in progress may go on after SIGTERM; then they are ended.",
     },
     Key {
+        name: "private_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "a-long-random-text" },
+        about: "The key that the API is asked with, as `Authorization: Bearer`. It takes the place \
+                of the one before. Unset: one is made at the first start and shown once.",
+    },
+    Key {
+        name: "public_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "another-long-random-text" },
+        about: "The key for calls from a browser, likewise.",
+    },
+    Key {
         name: "assistant",
         kind: Kind::Path,
         preset: Unset { example: "assistant.json" },
-        about: "Who answers: a JSON file with an assistant as Vapi's API has it. Unset: a built-in \
-                one.",
+        about: "Who answers where no stored phone number names an assistant: a JSON file with an \
+                assistant as Vapi's API has it. Unset: a built-in one.",
     },
     Key {
         name: "defaults",
@@ -201,6 +214,13 @@ pub(super) const KEYS: &[Key] = &[
         about: "Ask the Smart Turn model at each pause whether the caller has finished.",
     },
     Key {
+        name: "transcriber.stand_in",
+        kind: Kind::Flag,
+        preset: Value("false"),
+        about: "Take the place of a transcriber that an assistant names and that is not here. Off: \
+                its calls are refused.",
+    },
+    Key {
         name: "voice.provider",
         kind: Kind::Choice(VoiceProvider::NAMES),
         preset: Value("auto"),
@@ -240,6 +260,13 @@ pub(super) const KEYS: &[Key] = &[
         about: "flite and espeak-ng: how many may run at once. A phrase beyond that waits.",
     },
     Key {
+        name: "voice.stand_in",
+        kind: Kind::Flag,
+        preset: Value("false"),
+        about: "Take the place of a voice that an assistant names and that is not here. Off: its \
+                calls are refused.",
+    },
+    Key {
         name: "model.provider",
         kind: Kind::Choice(ModelProvider::NAMES),
         preset: Value("scripted"),
@@ -271,6 +298,13 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Path,
         preset: Unset { example: "dialogue.yaml" },
         about: "scripted: the dialogue. Unset: the built-in one of the demo.",
+    },
+    Key {
+        name: "model.stand_in",
+        kind: Kind::Flag,
+        preset: Value("false"),
+        about: "Take the place of a model that an assistant names and that is not here, or is not \
+                the configured provider's. Off: its calls are refused.",
     },
     Key {
         name: "runtime.worker_threads",

@@ -8,6 +8,7 @@ mod assistant;
 mod background;
 mod example;
 mod key;
+mod phone_number;
 mod problem;
 mod provider;
 mod public_url;
@@ -16,15 +17,17 @@ mod secret;
 mod server_url;
 mod sources;
 mod spelling;
+mod tool;
 mod validation;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use assistant::{Assistant, AssistantError, Server};
+pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
 pub use example::annotated;
+pub use phone_number::phone_number_problems;
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
 pub use public_url::PublicUrl;
@@ -32,6 +35,7 @@ pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sources::{Origin, Sources};
 pub use spelling::nearest;
+pub use tool::tool_problems;
 
 use reader::Reader;
 
@@ -46,7 +50,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The URL under which a carrier reaches this server.
     pub public_url: Option<PublicUrl>,
-    /// Where recordings and journals go.
+    /// Where the database, recordings and journals go.
     pub data_dir: PathBuf,
     /// Where the models are.
     pub models_dir: PathBuf,
@@ -56,6 +60,10 @@ pub struct Config {
     pub max_concurrent_calls: u32,
     /// How long calls in progress may go on after SIGTERM.
     pub drain: Duration,
+    /// What the API is asked with; `None`: made at the first start.
+    pub private_key: Option<Secret>,
+    /// What a browser asks with; `None`: made at the first start.
+    pub public_key: Option<Secret>,
     /// A JSON file with the assistant; `None`: the built-in one.
     pub assistant: Option<PathBuf>,
     /// What holds where the assistant says nothing.
@@ -108,7 +116,7 @@ pub struct Journal {
 }
 
 /// Speech recognition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transcriber {
     /// Who.
     pub provider: TranscriberProvider,
@@ -120,10 +128,12 @@ pub struct Transcriber {
     pub api_key: Option<Secret>,
     /// Ask the Smart Turn model whether the caller has finished.
     pub turn_model: bool,
+    /// It takes the place of one that is not here.
+    pub stand_in: bool,
 }
 
 /// Speech synthesis.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Voice {
     /// Who.
     pub provider: VoiceProvider,
@@ -137,10 +147,12 @@ pub struct Voice {
     pub api_key: Option<Secret>,
     /// How many programs may speak at once.
     pub processes: usize,
+    /// It takes the place of one that is not here.
+    pub stand_in: bool,
 }
 
 /// The language model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
     /// Who.
     pub provider: ModelProvider,
@@ -154,6 +166,8 @@ pub struct Model {
     pub api_key: Option<Secret>,
     /// The scripted dialogue; `None`: the built-in one.
     pub dialogue: Option<PathBuf>,
+    /// It takes the place of one that is not here.
+    pub stand_in: bool,
 }
 
 /// Threads.
@@ -207,6 +221,8 @@ impl Config {
             max_concurrent_calls: u32::try_from(reader.integer("max_concurrent_calls"))
                 .expect("the key's range fits"),
             drain: Duration::from_secs(reader.integer("drain_seconds")),
+            private_key: reader.optional_secret("private_key"),
+            public_key: reader.optional_secret("public_key"),
             assistant: reader.optional_path("assistant"),
             defaults,
             background,
@@ -226,6 +242,7 @@ impl Config {
                 base_url: reader.server_url("transcriber.base_url"),
                 api_key: reader.optional_secret("transcriber.api_key"),
                 turn_model: reader.flag("transcriber.turn_model"),
+                stand_in: reader.flag("transcriber.stand_in"),
             },
             voice: Voice {
                 provider: reader.choice("voice.provider", VoiceProvider::from_name),
@@ -234,6 +251,7 @@ impl Config {
                 base_url: reader.server_url("voice.base_url"),
                 api_key: reader.optional_secret("voice.api_key"),
                 processes: count(reader.integer("voice.processes")),
+                stand_in: reader.flag("voice.stand_in"),
             },
             model: Model {
                 provider: reader.choice("model.provider", ModelProvider::from_name),
@@ -242,6 +260,7 @@ impl Config {
                 headers: Vec::new(),
                 api_key: reader.optional_secret("model.api_key"),
                 dialogue: reader.optional_path("model.dialogue"),
+                stand_in: reader.flag("model.stand_in"),
             },
             runtime: Runtime {
                 worker_threads: threads(reader.integer("runtime.worker_threads")),

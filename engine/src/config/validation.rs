@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Fields of Vapi's assistant that are taken and have no effect here, by the object they stand
-/// in. What is in neither this list nor our types is refused, as Vapi does.
+/// Fields of Vapi's that are taken and have no effect here, by the object they stand in: of an
+/// assistant, or of what [`Validation::of`] names. What is in neither this list nor our types is
+/// refused, as Vapi does.
 const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     (
         "",
@@ -28,30 +29,76 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "observabilityPlan",
             "pciEnabled",
             "recordingEnabled",
-            "serverMessages",
-            "serverUrl",
-            "serverUrlSecret",
             "transportConfigurations",
             "videoRecordingEnabled",
         ],
     ),
     ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
-    ("hooks", &["filters"]),
     (
         "transcriber",
         &[
+            "agentContext",
+            "audioEnhancer",
             "confidenceThreshold",
+            "contextGeneral",
+            "customVocabulary",
+            "customVocabularyConfig",
+            "customVocabularyEnabled",
+            "disablePartialTranscripts",
+            "enableDiarization",
+            "endOfTurnConfidenceThreshold",
+            "endOfTurnSensitivity",
+            "endUtteranceSilenceThreshold",
             "endpointing",
+            "eotThreshold",
+            "eotTimeoutMs",
             "fallbackPlan",
+            "formatTurns",
             "keyterm",
+            "keytermsPrompt",
             "keywords",
+            "languageBehaviour",
+            "languageCodes",
+            "languageHint",
+            "languageHintsStrict",
+            "languages",
+            "maxDelay",
+            "maxEndpointDelayMs",
+            "maxTurnSilence",
+            "minEndOfTurnSilenceWhenConfident",
+            "minSilenceDurationMs",
+            "minSpeechDurationMs",
+            "minimumSpeechDuration",
             "mipOptOut",
+            "mode",
+            "numeralStyle",
             "numerals",
+            "operatingPoint",
             "profanityFilter",
+            "prompt",
+            "prosody",
+            "realtimeUrl",
+            "receivePartialTranscripts",
             "redaction",
+            "region",
+            "removeDisfluencies",
+            "segmentationMaximumTimeMs",
+            "segmentationSilenceTimeoutMs",
+            "segmentationStrategy",
+            "server",
+            "silenceThresholdSeconds",
             "smartFormat",
+            "speechModel",
+            "speechThreshold",
+            "transcriptionHint",
+            "turnTaking",
+            "vadAssistedEndpointingEnabled",
+            "version",
+            "wordBoost",
+            "wordFinalizationMaxWaitTime",
         ],
     ),
+    ("hooks", &["filters"]),
     (
         "model",
         &[
@@ -60,35 +107,133 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "knowledgeBase",
             "knowledgeBaseId",
             "metadataSendMode",
+            "functions",
             "numFastTurns",
             "promptCacheKey",
             "promptCacheRetention",
+            "realtimeConfig",
             "reasoningEffort",
+            "systemPrompt",
+            "thinking",
             "timeoutSeconds",
             "toolIds",
             "toolRefs",
             "toolStrictCompatibilityMode",
+            "version",
             "wordLevelConfidenceEnabled",
         ],
     ),
     (
         "model.tools",
-        &["async", "messages", "parameters", "rejectionPlan", "server", "variableExtractionPlan"],
+        &[
+            "async",
+            "backoffPlan",
+            "beepDetectionEnabled",
+            "body",
+            "code",
+            "credentialId",
+            "defaultResult",
+            "description",
+            "destinations",
+            "displayHeightPx",
+            "displayNumber",
+            "displayWidthPx",
+            "encryptedPaths",
+            "environmentVariables",
+            "headers",
+            "knowledgeBases",
+            "messages",
+            "metadata",
+            "method",
+            "name",
+            "parameters",
+            "rejectionPlan",
+            "server",
+            "sipInfoDtmfEnabled",
+            "subType",
+            "timeoutSeconds",
+            "toolMessages",
+            "url",
+            "variableExtractionPlan",
+            "verb",
+        ],
     ),
     ("model.tools.function", &["strict"]),
     ("model.messages", &["name", "tool_calls"]),
     (
         "voice",
         &[
+            "autoMode",
             "cachingEnabled",
+            "callbackUrl",
+            "conversationName",
+            "conversationalContext",
+            "customGreeting",
+            "description",
+            "emotion",
+            "enableSsml",
+            "enableSsmlParsing",
             "experimentalControls",
             "fallbackPlan",
+            "fillerInjectionEnabled",
             "generationConfig",
+            "inlineSpeedAlpha",
+            "inputMinCharacters",
+            "inputPunctuationBoundaries",
+            "inputReformattingEnabled",
+            "instructions",
+            "isCustomHumeVoice",
+            "languageBoost",
+            "languageCode",
+            "libraryIds",
+            "mipOptOut",
+            "optimizeStreamingLatency",
+            "pauseBetweenBrackets",
+            "personaId",
+            "phonemizeBetweenBrackets",
+            "pitch",
             "pronunciationDictId",
+            "pronunciationDictionary",
+            "pronunciationDictionaryLocators",
+            "properties",
+            "reduceLatency",
+            "region",
+            "role",
+            "server",
+            "similarityBoost",
+            "speakingRate",
+            "stability",
+            "style",
+            "styleDegree",
+            "styleGuidance",
+            "subtitleType",
+            "temperature",
+            "textGuidance",
+            "textNormalizationEnabled",
+            "useSpeakerBoost",
+            "version",
+            "voiceGuidance",
+            "volume",
         ],
     ),
     ("voice.chunkPlan", &["formatPlan"]),
     ("server", SERVER),
+    (
+        "phoneNumber",
+        &[
+            "authentication",
+            "credentialId",
+            "fallbackDestination",
+            "hooks",
+            "numberDesiredAreaCode",
+            "numberE164CheckEnabled",
+            "sipUri",
+            "smsEnabled",
+            "squadId",
+            "workflowId",
+        ],
+    ),
+    ("phoneNumber.server", SERVER),
     ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",
@@ -114,24 +259,33 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
 ];
 
 /// What of a server is taken and has no effect here.
-const SERVER: &[&str] =
-    &["backoffPlan", "credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
+const SERVER: &[&str] = &["credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(super) struct Validation {
+    root: &'static str,
     problems: Vec<String>,
     without_effect: BTreeSet<String>,
 }
 
 impl Validation {
+    /// Reads what stands at `root` of an assistant, or is no assistant, by itself.
+    pub(super) fn of(root: &'static str) -> Self {
+        Self { root, ..Self::default() }
+    }
+
     /// What is wrong, and what has no effect.
     pub(super) fn finish(self) -> (Vec<String>, BTreeSet<String>) {
         (self.problems, self.without_effect)
     }
 
+    /// Notes what is wrong; once, however many read the same field.
     pub(super) fn problem(&mut self, problem: impl Into<String>) {
-        self.problems.push(problem.into());
+        let problem = problem.into();
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn without_effect(&mut self, path: String) {
@@ -174,8 +328,13 @@ impl Validation {
             .copied()
             .collect();
         let object = objects.join(".");
+        let place = match (self.root, object.as_str()) {
+            ("", object) => object.to_owned(),
+            (root, "") => root.to_owned(),
+            (root, object) => format!("{root}.{object}"),
+        };
         let known =
-            WITHOUT_EFFECT.iter().any(|(parent, names)| *parent == object && names.contains(name));
+            WITHOUT_EFFECT.iter().any(|(parent, names)| *parent == place && names.contains(name));
         let dot = |path: &str| if path.is_empty() { String::new() } else { format!("{path}.") };
         if known {
             self.without_effect(format!("{}{name}", dot(&object)));

@@ -168,32 +168,32 @@ pub fn run(
     let (mut entries, mut skipped) = set::read(&options.folder)?;
     entries.retain(|entry| options.only.as_ref().is_none_or(|only| entry.file.contains(only)));
     let memo = open_memo(options, config)?;
+    let plans = Plans::new(options, &entries, config)?;
     let found = on_virtual_time(async {
+        let mut found = Found { plans: plans.0.clone(), ..Found::default() };
+        if options.parts.contains(&Part::History) {
+            let history = heard::play(options.interruptions, &plans.of(ENGLISH), say).await;
+            let failed = |error| EvalError::Call { file: "history".to_owned(), error };
+            found.history = Some(history.map_err(failed)?);
+        }
+        if options.parts.iter().all(|part| *part == Part::History) {
+            return Ok(found);
+        }
         let machine = Machine::start(config, &options.costs, &memo)?;
-        let plans = Plans::new(options, &entries, config)?;
         let stage = Stage { machine, options, entries, plans };
-        let mut found = Found { plans: stage.plans.0.clone(), ..Found::default() };
         if options.parts.contains(&Part::Turns) {
             stage.turns(&mut found, &mut skipped, say).await?;
         }
-        let material = Material::find(&options.folder);
+        let mut material = Material::find(&options.folder);
+        if let Some(only) = &options.only {
+            material.retain(only);
+        }
         if options.parts.contains(&Part::BargeIn) {
             skipped.extend(material.skipped.iter().cloned());
             stage.barge_in(&mut found, &material, &mut skipped, say).await?;
         }
         if options.parts.contains(&Part::Calls) {
-            let settings = stage.plans.of(ENGLISH);
-            for call in &material.calls {
-                say(&call.name);
-                let figures = conversation::play(call, &stage.machine, &settings).await;
-                let failed = |error| EvalError::Call { file: call.name.clone(), error };
-                found.calls.push(figures.map_err(failed)?);
-            }
-        }
-        if options.parts.contains(&Part::History) {
-            let history = heard::play(options.interruptions, &stage.plans.of(ENGLISH), say).await;
-            let failed = |error| EvalError::Call { file: "history".to_owned(), error };
-            found.history = Some(history.map_err(failed)?);
+            stage.calls(&mut found, &material, say).await?;
         }
         Ok::<_, EvalError>(found)
     })
@@ -321,6 +321,23 @@ impl Stage<'_> {
             outcomes.push(outcome.map_err(|error| EvalError::Call { file: file.clone(), error })?);
         }
         Ok(outcomes)
+    }
+
+    /// Calls between two people.
+    async fn calls(
+        &self,
+        found: &mut Found,
+        material: &Material,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), EvalError> {
+        for call in &material.calls {
+            say(&call.name);
+            let settings = self.plans.of(ENGLISH);
+            let figures = conversation::play(call, &self.machine, &settings).await;
+            let failed = |error| EvalError::Call { file: call.name.clone(), error };
+            found.calls.push(figures.map_err(failed)?);
+        }
+        Ok(())
     }
 
     /// Interruptions.

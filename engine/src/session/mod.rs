@@ -42,9 +42,20 @@ impl CallId {
         self.0.as_u64_pair().1
     }
 
+    /// The id as a UUID.
+    pub const fn uuid(self) -> Uuid {
+        self.0
+    }
+
     /// A new, random id.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
+    }
+}
+
+impl From<Uuid> for CallId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
     }
 }
 

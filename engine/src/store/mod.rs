@@ -1,5 +1,26 @@
-//! What is left of a call: its report, beside its recording and its journal.
+//! What outlives a call and the process: the database of organisations, assistants, tools,
+//! numbers, calls and messages on their way; and each call's report, beside its recording and its
+//! journal.
+//!
+//! The SQL is written for SQLite and PostgreSQL alike: moments are integers, documents are JSON as
+//! text, placeholders are numbered.
 
+mod call;
+mod database;
+mod filter;
+mod key;
+mod link;
+mod outbox;
 mod report;
+mod resource;
+mod timestamp;
 
+pub use call::{CallFilter, CallRecord, NewMessage, Progress};
+pub use database::{DATABASE_FILE, Store, StoreError};
+pub use filter::{Page, Span};
+pub use key::{FirstOrganisation, KeyKind};
+pub use link::{Links, Track};
+pub use outbox::Pending;
 pub use report::{CallReport, Reporter, Said, StageTimes, Turn, ended_reason};
+pub use resource::{Collection, Resource};
+pub use timestamp::Timestamp;

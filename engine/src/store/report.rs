@@ -30,8 +30,17 @@ impl Reporter {
     /// Starts the reporter. `observer` is sent a copy of each event; one that does not keep up
     /// misses some.
     pub fn start(calls: PathBuf, observer: Option<mpsc::Sender<SessionEvent>>) -> Self {
+        Self::with_record(calls, observer, None::<mpsc::Sender<SessionEvent>>)
+    }
+
+    /// The same; `record` is sent every event: while it takes its time, they wait here.
+    pub fn with_record<T: From<SessionEvent> + Send + 'static>(
+        calls: PathBuf,
+        observer: Option<mpsc::Sender<SessionEvent>>,
+        record: Option<mpsc::Sender<T>>,
+    ) -> Self {
         let (events, receiver) = mpsc::channel(QUEUE);
-        Self { events, task: tokio::spawn(collect(calls, receiver, observer)) }
+        Self { events, task: tokio::spawn(collect(calls, receiver, observer, record)) }
     }
 
     /// Where sessions send their events.
@@ -203,15 +212,20 @@ impl Draft {
     }
 }
 
-async fn collect(
+async fn collect<T: From<SessionEvent>>(
     calls: PathBuf,
     mut events: mpsc::Receiver<SessionEvent>,
     observer: Option<mpsc::Sender<SessionEvent>>,
+    record: Option<mpsc::Sender<T>>,
 ) {
     let mut drafts = BTreeMap::<CallId, Draft>::new();
     while let Some(event) = events.recv().await {
         if let Some(observer) = &observer {
             let _ = observer.try_send(event.clone());
+        }
+        if let Some(record) = &record {
+            // It ends after this task.
+            let _ = record.send(event.clone().into()).await;
         }
         let SessionEvent { call, at, kind } = event;
         match kind {

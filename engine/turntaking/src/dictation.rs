@@ -20,7 +20,7 @@ mod token;
 
 use serde::{Deserialize, Serialize};
 
-use crate::expectation::Expectation;
+use crate::expectation::{Expectation, announced};
 use crate::phrases;
 
 use token::{Token, tokens};
@@ -97,7 +97,7 @@ pub fn dictated(text: &str, expectation: Expectation) -> Option<Dictated> {
             .or_else(|| unasked(text, &tokens))
             .or_else(|| not_understood(kind, text.trim_end(), &tokens)),
         Expectation::Open | Expectation::YesNo | Expectation::Short | Expectation::Single => {
-            unasked(text, &tokens)
+            announced_by_caller(text, &tokens).or_else(|| unasked(text, &tokens))
         }
     }?;
     if closed && !found.value.is_empty() && found.progress >= Progress::Extensible {
@@ -119,6 +119,15 @@ fn asked_for(kind: Kind, length: Option<u8>, french: bool, tokens: &[Token]) -> 
         Kind::Plate => account::plate(tokens),
         Kind::Code | Kind::Number => account::code(kind, run(tokens), length),
     }
+}
+
+/// What the caller names before dictating it. A mere "number" is left to its digits.
+fn announced_by_caller(text: &str, tokens: &[Token]) -> Option<Dictated> {
+    if !tokens.iter().any(Token::is_piece) {
+        return None;
+    }
+    let (kind, french) = announced(text).filter(|(kind, _)| *kind != Kind::Number)?;
+    asked_for(kind, None, french, tokens).filter(|found| !found.value.is_empty())
 }
 
 /// Something that was not asked for, and is dictated all the same.
@@ -164,15 +173,19 @@ fn unasked(text: &str, tokens: &[Token]) -> Option<Dictated> {
 /// Digits in a row that are more than a year, a price or a room.
 const LONG_NUMBER: usize = 5;
 
-/// Something was asked for and the words have nothing of it. A few words that are no answer of
-/// their own are a group that the recogniser did not understand ("ate it" for "eight eight"), or
-/// an introduction.
+/// Something was asked for and the words have nothing of it that can be read. Unless they are
+/// evidently something else (a refusal, a question, a sentence of the caller's own), they are a
+/// group that the recogniser did not understand ("ate it" for "eight eight"), or an introduction.
 fn not_understood(kind: Kind, text: &str, tokens: &[Token]) -> Option<Dictated> {
     let last = tokens.last()?;
     let introduced = last.is_word(&["is", "its", "cest", "est", "le", "la", "number", "numero"]);
     let answered = tokens.iter().all(|token| token.is_word(ANSWERS));
-    let asks = (tokens.len() > 2 && tokens[0].is_word(QUESTIONS)) || text.ends_with('?');
-    let short = tokens.len() <= MOST_MISUNDERSTOOD && !answered && !asks;
+    let asks = (tokens.len() > 2 && tokens[0].is_word(QUESTIONS))
+        || (tokens.len() > 1 && text.ends_with('?'));
+    let stalls = tokens.iter().any(|token| token.is_word(STALLING));
+    let has_pieces = tokens.iter().any(Token::is_piece);
+    let most = if has_pieces { MOST_MIXED } else { MOST_MISUNDERSTOOD };
+    let short = tokens.len() <= most && !answered && !asks && !stalls;
     (introduced || short).then(|| Dictated::new(kind, Progress::InProgress, ""))
 }
 
@@ -184,8 +197,16 @@ const ANSWERS: &[&str] = &[
     "moi", "bonjour", "stop", "help", "operator", "daccord", "thank", "thanks", "you", "merci",
 ];
 
+/// The caller asks for time: the assistant gives it in so many words.
+const STALLING: &[&str] = &[
+    "second", "moment", "minute", "sec", "looking", "find", "seconde", "instant", "cherche",
+    "chercher", "regarde", "retrouve", "bougez", "quittez",
+];
+
 /// More words than a group of letters or digits is misunderstood for.
 const MOST_MISUNDERSTOOD: usize = 5;
+/// The same where some of it was understood ("it is four or three seconds").
+const MOST_MIXED: usize = 8;
 
 /// The caller asks something back.
 const QUESTIONS: &[&str] = &[
@@ -202,7 +223,7 @@ fn refuses(tokens: &[Token]) -> bool {
 
 const REFUSALS: &[&str] = &[
     "dont", "not", "havent", "cant", "cannot", "know", "remember", "forgot", "pas", "sais", "plus",
-    "oublie", "aucune", "aucun", "why", "pourquoi",
+    "oublie", "aucune", "aucun",
 ];
 
 /// Takes "that's all", "voilà", "merci" off the end. Returns whether there were any.
@@ -332,6 +353,11 @@ mod tests {
             ("it is X 7 double 2 B", Kind::Code, Extensible),
             ("c'est AB-123-CD", Kind::Plate, Complete),
             ("FR76 3000", Kind::Iban, InProgress),
+            ("my order number is seven four", Kind::Code, Extensible),
+            ("voilà, mon adresse mail c'est jean point dupont", Kind::Email, InProgress),
+            ("my zip code is one five two", Kind::PostalCode, InProgress),
+            ("mon code postal est le 69002", Kind::PostalCode, Complete),
+            ("Dupont, ça s'écrit D U", Kind::Spelling, Extensible),
         ] {
             assert_eq!(unasked(text), Some((kind, progress)), "{text}");
         }
@@ -349,6 +375,9 @@ mod tests {
             "plan B",
             "il y a",
             "yes",
+            "my phone is broken",
+            "le code est faux",
+            "the number is wrong",
             "",
             "I have two cats",
             "une table pour quatre",
@@ -363,7 +392,18 @@ mod tests {
         assert_eq!(asked(Kind::Phone, "Nate it."), Some(Progress::InProgress));
         assert_eq!(asked(Kind::Phone, "my number is"), Some(Progress::InProgress));
         assert_eq!(asked(Kind::Spelling, "Willett."), Some(Progress::InProgress));
-        for text in ["No.", "I don't have one", "Pardon ?", "why do you need that?"] {
+        assert_eq!(asked(Kind::Phone, "It is four or three seconds."), Some(Progress::InProgress));
+        assert_eq!(asked(Kind::Spelling, "Why, A,"), Some(Progress::Extensible));
+        for text in [
+            "No.",
+            "I don't have one",
+            "Pardon ?",
+            "why do you need that?",
+            "one moment please",
+            "une seconde je le cherche quelque part",
+            "which of the 2 numbers do you mean",
+            "I am calling about the order that I placed 3 weeks ago",
+        ] {
             assert_eq!(asked(Kind::Phone, text), None, "{text}");
         }
     }

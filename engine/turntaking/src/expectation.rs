@@ -44,6 +44,42 @@ pub fn expectation(message: &str) -> Option<Expectation> {
     Some(asked.unwrap_or_default())
 }
 
+/// What the caller announces by their own words ("my order number is ...", "mon adresse mail c'est
+/// ..."), and whether in French.
+pub(crate) fn announced(words: &str) -> Option<(Kind, bool)> {
+    let sentences = sentences(words);
+    let last = sentences.last()?;
+    let named = |mine: &str| {
+        let (at, _) = last.words.match_indices(mine).next()?;
+        let rest = &last.words[at..];
+        let end = ANNOUNCING.iter().filter_map(|is| rest.find(is)).min()?;
+        let words = format!("{} ", &rest[..end]);
+        Sentence { words, question: false, reads_back: false }.kind()
+    };
+    let kind = MINE.iter().find_map(|mine| named(mine))?;
+    Some((kind, last.is_french()))
+}
+
+/// Whose it is.
+const MINE: &[&str] = &[
+    " my ",
+    " the ",
+    " our ",
+    " mon ",
+    " ma ",
+    " le ",
+    " la ",
+    " l ",
+    " notre ",
+    " it s spelled ",
+    " ca s ecrit ",
+    " ca s epelle ",
+    " it is spelled ",
+];
+
+/// What stands between the name of a thing and the thing.
+const ANNOUNCING: &[&str] = &[" is ", " it s ", " c est ", " est ", " s ecrit ", " s epelle "];
+
 struct Sentence {
     /// ` words of the sentence `, lower case, without accents, a space at both ends.
     words: String,

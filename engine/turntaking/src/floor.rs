@@ -17,10 +17,10 @@ mod yielding;
 
 use std::collections::VecDeque;
 
+use crate::awaited::Awaited;
 use crate::caller::Caller;
 use crate::counters::Counters;
-use crate::dictation::{self, Dictated};
-use crate::expectation::Expectation;
+use crate::dictation::Dictated;
 use crate::history::{Entry, History};
 use crate::idle::Idle;
 use crate::input::{Input, TurnId};
@@ -76,8 +76,7 @@ pub struct Floor {
     next_turn: u32,
     next_pause: u32,
     next_look: u32,
-    /// What the assistant has asked for.
-    expectation: Expectation,
+    awaited: Awaited,
     /// Nobody has said a word since.
     quiet_since: Instant,
     /// The assistant was interrupted and may not be heard before.
@@ -122,7 +121,7 @@ impl Floor {
             next_turn: 1,
             next_pause: 1,
             next_look: 1,
-            expectation: Expectation::Open,
+            awaited: Awaited::default(),
             quiet_since: now,
             backoff_until: now,
             failures: 0,
@@ -155,7 +154,7 @@ impl Floor {
     /// What `words` of the caller dictate to an assistant that asked what this one did; `None`
     /// where that is nothing, or nothing of it was understood.
     pub fn dictated(&self, words: &str) -> Option<Dictated> {
-        dictation::dictated(words, self.expectation).filter(|found| !found.value.is_empty())
+        self.awaited.read(words).filter(|found| !found.value.is_empty())
     }
 
     /// What was dropped, and how often the Floor guessed right.

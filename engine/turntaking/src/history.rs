@@ -73,6 +73,14 @@ impl History {
         last.unwrap_or_default()
     }
 
+    /// The words of the caller's last turn.
+    pub(crate) fn last_of_caller(&self) -> Option<&str> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::User { text, .. } => Some(text.as_str()),
+            Entry::Assistant { .. } | Entry::ToolCall { .. } | Entry::ToolResult { .. } => None,
+        })
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
         self.revision += 1;

@@ -277,7 +277,7 @@ mod tests {
                 },
             ),
             (ms(1_064), Input::SpeechStopped { since: ms(1_000) }),
-            (ms(1_200), Input::TurnScore { pause: 1, complete: Probability::new(0.9) }),
+            (ms(1_200), Input::TurnScore { pause: 1, complete: Probability::new(0.97) }),
             (ms(1_480), Input::Timeout),
             (ms(1_500), Input::ReplyText { turn, text: "Bonjour.".into() }),
             (ms(1_550), Input::Span { turn, text: 0..8, audio: Offset(0)..Offset(500_000) }),
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_difference_is_named_with_its_line() {
         let journal =
-            journal().replace("\"pause\":1,\"complete\":9000", "\"pause\":1,\"complete\":0");
+            journal().replace("\"pause\":1,\"complete\":9700", "\"pause\":1,\"complete\":0");
         let report = replay(journal.lines()).expect("a whole journal");
         let difference = report.difference.expect("the score decides when the turn ends");
         assert_eq!(difference.line, 7, "the timeout that ended the turn");

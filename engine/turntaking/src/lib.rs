@@ -118,6 +118,7 @@
 //! is believed.
 #![forbid(unsafe_code)]
 
+mod awaited;
 mod caller;
 pub mod counters;
 pub mod dictation;

@@ -82,6 +82,15 @@ pub struct Assistant {
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
+    /// Older for `server.url`, which goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_url: Option<String>,
+    /// Older for `server.secret`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_url_secret: Option<String>,
+    /// Which messages its server is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_messages: Option<Vec<String>>,
     /// The customer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,

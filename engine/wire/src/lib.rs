@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod assistant;
+mod call;
 mod ended_reason;
+mod error;
 mod idle;
 mod model;
+mod phone_number;
 mod server;
 mod speaking;
 mod transcriber;
@@ -20,10 +23,16 @@ pub use assistant::{
     ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
     OneOrMany, SmartDenoisingPlan,
 };
+pub use call::{
+    Artifact, Call, CallStatus, Customer, MonoRecording, PerformanceMetrics, Recording, Transport,
+    TurnLatency,
+};
 pub use ended_reason::EndedReason;
+pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
-pub use server::Server;
+pub use phone_number::PhoneNumber;
+pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,

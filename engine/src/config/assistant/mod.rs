@@ -24,9 +24,13 @@ use super::{Background, Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
 
 use keypad::keypad;
+pub(super) use prompt::tool;
 use prompt::{messages, tools};
+pub use providers::Unserved;
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
 pub use server::Server;
+pub(super) use server::sound_server;
+use server::{messages_of, server_of};
 use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
 use voicemail::voicemail;
@@ -71,12 +75,31 @@ pub struct Assistant {
     pub background: Background,
     /// Record the call.
     pub record: bool,
+    /// Where messages about its calls go.
+    pub server: Option<wire::Server>,
+    /// Which messages; `None`: Vapi's own choice.
+    pub server_messages: Option<Vec<String>>,
     /// Who is asked when a turn ends; `None`: nobody.
     pub endpointing: Option<Server>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
+    /// Providers it asks for that are not here, and that nothing may stand in for: its calls are
+    /// refused.
+    pub unserved: Vec<Unserved>,
+    /// All of it, as it was sent.
+    pub document: Document,
     /// Fields of Vapi's that were sent and have no effect here, by path.
     pub without_effect: BTreeSet<String>,
+}
+
+/// An assistant as it was sent. Its `Debug` does not show it: it may hold secrets.
+#[derive(Clone, Default, PartialEq)]
+pub struct Document(pub Map<String, Value>);
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[document]")
+    }
 }
 
 /// An assistant that cannot be used: everything that is wrong with it, in Vapi's words.
@@ -129,7 +152,11 @@ impl Assistant {
         let assistant = wire.map(|wire| Self::complete(wire, config, &mut validation));
         let (problems, without_effect) = validation.finish();
         match assistant {
-            Some(assistant) if problems.is_empty() => Ok(Self { without_effect, ..assistant }),
+            Some(assistant) if problems.is_empty() => {
+                // It was read as an object before.
+                let document = Document(serde_json::from_str(json).unwrap_or_default());
+                Ok(Self { without_effect, document, ..assistant })
+            }
             _ => Err(AssistantError { file: None, problems }),
         }
     }
@@ -138,12 +165,9 @@ impl Assistant {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
-        let asked = endpointing_server(&wire, check);
-        let is_shared = asked.as_ref().is_some_and(|(_, shared)| *shared);
-        if wire.server.is_some() && !is_shared {
-            check.without_effect("server".to_owned());
-        }
-
+        let server = server_of(&wire, check);
+        let server_messages = messages_of(&wire, check);
+        let endpointing = endpointing_server(&wire, check);
         let denoising = denoising(&wire);
         let background = background(wire.background_sound.as_deref(), config, check);
 
@@ -160,14 +184,17 @@ impl Assistant {
         let tools = tools(model.tools.as_deref().unwrap_or_default(), check);
         let messages = messages(model.messages.as_deref().unwrap_or_default(), check);
 
+        let (transcriber, no_transcriber) = transcriber_of(&transcriber, config, check);
+        let (voice, no_voice) = voice_of(&voice, config, check);
+        let (model, no_model) = model_of(model, config, check);
         let record = wire.artifact_plan.and_then(|plan| plan.recording_enabled);
         Self {
             name: wire.name.unwrap_or_default(),
             settings,
             language,
-            transcriber: transcriber_of(&transcriber, config, check),
-            voice: voice_of(&voice, config, check),
-            model: model_of(model, config, check),
+            transcriber,
+            voice,
+            model,
             messages,
             tools,
             temperature: temperature.map(|temperature| temperature as f32),
@@ -183,8 +210,12 @@ impl Assistant {
             denoising,
             background,
             record: record.unwrap_or(config.recording.enabled),
-            endpointing: asked.map(|(server, _)| server),
+            server,
+            server_messages,
+            endpointing,
             metadata: wire.metadata.unwrap_or_default(),
+            unserved: [no_transcriber, no_model, no_voice].into_iter().flatten().collect(),
+            document: Document::default(),
             without_effect: BTreeSet::new(),
         }
     }
@@ -454,11 +485,11 @@ mod tests {
             "stopSpeakingPlan": {"voiceSeconds": 0.6, "numWords": 1.5},
             "silenceTimeoutSeconds": 5,
             "endCallPhrases": ["a", "au revoir"],
-            "voice": {"provider": "flite", "enableSsml": true},
-            "transcriber": {"provider": "deepgram", "model": "../../etc"},
+            "voice": {"provider": "flite", "enableSpeech": true},
+            "transcriber": {"provider": "sherpa-onnx", "model": "../../etc"},
             "model": {"provider": "custom-llm",
                       "messages": [{"role": "function", "content": ""}],
-                      "tools": [{"type": "transferCall"}, {"type": "function",
+                      "tools": [{"type": "function"}, {"type": "function",
                                  "function": {"name": "what is it"}}]},
             "tools": [],
         }));
@@ -469,7 +500,6 @@ mod tests {
                 "each value in endCallPhrases must be longer than or equal to 2 characters",
                 "model.messages.0.role must be one of the following values: assistant, system, user",
                 "model.tools.0.function.name should not be empty",
-                "model.tools.0.type must be one of the following values: endCall, function",
                 "model.tools.1.function.name must match /^[a-zA-Z0-9_-]{1,64}$/ regular expression",
                 "model.url should not be empty",
                 "name must be shorter than or equal to 40 characters",
@@ -478,9 +508,7 @@ mod tests {
                 "stopSpeakingPlan.numWords must be an integer number",
                 "stopSpeakingPlan.voiceSeconds must not be greater than 0.5",
                 "transcriber.model must be the name of a folder in models_dir",
-                "transcriber.provider must be one of the following values: moonshine, sherpa-onnx, \
-                 deepgram",
-                "voice.property enableSsml should not exist",
+                "voice.property enableSpeech should not exist",
             ]
         );
     }
@@ -501,10 +529,10 @@ mod tests {
     #[test]
     fn fields_of_vapis_that_have_no_effect_yet_are_taken_and_named() {
         let assistant = read(&json!({
-            "server": {"url": "https://example.com"},
             "analysisPlan": {"summaryPlan": {"enabled": true}},
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
-                      "tools": [{"type": "function", "async": true,
+                      "tools": [{"type": "transferCall", "destinations": []},
+                                {"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
         }))
         .expect("it is sound");
@@ -512,9 +540,37 @@ mod tests {
             "analysisPlan",
             "model.toolIds",
             "model.tools.async",
+            "model.tools.destinations",
             "model.tools.function.strict",
-            "server",
+            "model.tools.type transferCall",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
+    }
+
+    #[test]
+    fn vapis_own_providers_are_taken_and_refused_at_the_call_or_stood_in_for() {
+        let json = json!({
+            "transcriber": {"provider": "deepgram", "model": "nova-3", "language": "fr",
+                            "keyterm": ["Camille"]},
+            "model": {"provider": "anthropic", "model": "claude-3-7-sonnet-20250219"},
+            "voice": {"provider": "azure", "voiceId": "fr-FR-DeniseNeural"},
+        });
+        let assistant = read(&json).expect("it is sound");
+        let unserved: Vec<_> =
+            assistant.unserved.iter().map(|unserved| unserved.provider.as_str()).collect();
+        assert_eq!(unserved, ["deepgram", "anthropic", "azure"]);
+        assert_eq!(assistant.language, "fr");
+
+        let config = config(&[
+            ("CAUSERIE_TRANSCRIBER_STAND_IN", "true"),
+            ("CAUSERIE_MODEL_STAND_IN", "true"),
+            ("CAUSERIE_VOICE_STAND_IN", "true"),
+        ]);
+        let assistant = Assistant::from_json(&json.to_string(), &config).expect("it is sound");
+        assert_eq!(assistant.unserved, []);
+        assert_eq!(assistant.transcriber, config.transcriber);
+        assert_eq!(assistant.model, config.model);
+        assert_eq!(assistant.voice, config.voice);
+        assert!(assistant.without_effect.contains("voice.provider azure"));
     }
 }

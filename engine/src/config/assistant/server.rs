@@ -1,7 +1,8 @@
-//! A server of the customer's: where a message is sent, and how.
+//! A server of the customer's: where a message is sent, and how; and which messages it wants.
 
 use std::time::Duration;
 
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::config::validation::Validation;
@@ -12,6 +13,37 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The header that carries `server.secret`.
 const SECRET_HEADER: &str = "X-Vapi-Secret";
+
+/// What Vapi calls the messages it can send to a server.
+const MESSAGES: &[&str] = &[
+    "assistant.speechStarted",
+    "assistant.started",
+    "call.delete.failed",
+    "call.deleted",
+    "chat.created",
+    "chat.deleted",
+    "conversation-update",
+    "end-of-call-report",
+    "function-call",
+    "handoff-destination-request",
+    "hang",
+    "language-change-detected",
+    "language-changed",
+    "model-output",
+    "phone-call-control",
+    "session.created",
+    "session.deleted",
+    "session.updated",
+    "speech-update",
+    "status-update",
+    "tool-calls",
+    "transcript",
+    "transcript[transcriptType=\"final\"]",
+    "transfer-destination-request",
+    "transfer-update",
+    "user-interrupted",
+    "voice-input",
+];
 
 /// A server of the customer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +62,28 @@ pub(super) fn server(wire: &wire::Server, path: &str, check: &mut Validation) ->
     let timeout = check.duration(&format!("{path}.timeoutSeconds"), timeout, 1.0..=300.0);
     let mut headers = Vec::new();
     if let Some(secret) = &wire.secret {
+        if HeaderValue::try_from(secret).is_err() {
+            check.problem(format!("{path}.secret must fit an HTTP header"));
+        }
         headers.push((SECRET_HEADER.to_owned(), Secret::new(secret)));
     }
     for (name, value) in wire.headers.iter().flatten() {
         match value {
-            Value::String(value) => headers.push((name.clone(), Secret::new(value))),
+            Value::String(value) => {
+                let fits =
+                    HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
+                if !fits {
+                    check.problem(format!("{path}.headers.{name} must be an HTTP header"));
+                }
+                headers.push((name.clone(), Secret::new(value)));
+            }
             _ => check.problem(format!("{path}.headers.{name} must be a string")),
         }
+    }
+    if let Some(plan) = &wire.backoff_plan {
+        check.whole(&format!("{path}.backoffPlan.maxRetries"), plan.max_retries, 0..=10);
+        let delay = plan.base_delay_seconds;
+        check.range(&format!("{path}.backoffPlan.baseDelaySeconds"), delay, 0.0..=10.0);
     }
     match wire.url.as_deref().map(ServerUrl::exact) {
         Some(Ok(url)) => Some(Server { url, headers, timeout: timeout.unwrap_or(TIMEOUT) }),
@@ -48,5 +95,79 @@ pub(super) fn server(wire: &wire::Server, path: &str, check: &mut Validation) ->
             check.problem(format!("{path}.url should not be empty"));
             None
         }
+    }
+}
+
+/// Checks the server at `path` of something else than an assistant.
+pub(in crate::config) fn sound_server(wire: &wire::Server, path: &str, check: &mut Validation) {
+    server(wire, path, check);
+}
+
+/// The server that messages about calls go to, by its new fields or its old ones.
+pub(super) fn server_of(wire: &wire::Assistant, check: &mut Validation) -> Option<wire::Server> {
+    let sent = wire.server.clone().unwrap_or_default();
+    let url = sent.url.clone().or_else(|| wire.server_url.clone());
+    let secret = sent.secret.clone().or_else(|| wire.server_url_secret.clone());
+    let whole = wire::Server { url, secret, ..sent };
+    if wire.server.is_none() && whole.url.is_none() {
+        return None;
+    }
+    server(&whole, "server", check).map(|_| whole)
+}
+
+/// Which messages are wanted; `None`: Vapi's own choice.
+pub(super) fn messages_of(wire: &wire::Assistant, check: &mut Validation) -> Option<Vec<String>> {
+    let sent = wire.server_messages.as_ref()?;
+    if sent.iter().any(|message| !MESSAGES.contains(&message.as_str())) {
+        check.problem(format!(
+            "each value in serverMessages must be one of the following values: {}",
+            MESSAGES.join(", ")
+        ));
+    }
+    Some(sent.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::config::assistant::tests::read;
+
+    #[test]
+    fn the_new_fields_of_a_server_go_before_the_old_ones() {
+        let assistant = read(&json!({"serverUrl": "https://old.example", "serverUrlSecret": "s"}))
+            .expect("it is sound");
+        let server = assistant.server.expect("a server");
+        assert_eq!(server.url.as_deref(), Some("https://old.example"));
+        assert_eq!(server.secret.as_deref(), Some("s"));
+        let assistant = read(&json!({"serverUrl": "https://old.example",
+            "server": {"url": "https://new.example", "timeoutSeconds": 5}}))
+        .expect("it is sound");
+        let server = assistant.server.expect("a server");
+        assert_eq!(server.url.as_deref(), Some("https://new.example"));
+        assert!(assistant.without_effect.is_empty(), "{:?}", assistant.without_effect);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_server_is_told() {
+        let error = read(&json!({
+            "server": {"url": "nowhere", "timeoutSeconds": 0, "headers": {"a b": "c"},
+                       "backoffPlan": {"maxRetries": 11}, "uri": ""},
+            "serverMessages": ["hang", "shout"],
+        }))
+        .expect_err("it has problems");
+        let mut told = error.problems().to_vec();
+        told.sort();
+        assert!(told[0].starts_with("each value in serverMessages must be one of"), "{told:?}");
+        assert_eq!(
+            told[1..],
+            [
+                "server.backoffPlan.maxRetries must not be greater than 10",
+                "server.headers.a b must be an HTTP header",
+                "server.property uri should not exist",
+                "server.timeoutSeconds must not be less than 1",
+                "server.url must be a URL address",
+            ]
+        );
     }
 }

@@ -85,19 +85,19 @@ fn smart_endpointing(
 }
 
 /// The server that is asked when a turn ends, where one is wanted: that of the plan, else the
-/// assistant's (then the second value is true).
+/// assistant's.
 pub(super) fn endpointing_server(
     assistant: &wire::Assistant,
     check: &mut Validation,
-) -> Option<(Server, bool)> {
+) -> Option<Server> {
     let plan = assistant.start_speaking_plan.as_ref()?.smart_endpointing_plan.as_ref()?;
     if plan.provider.as_deref() != Some(CUSTOM_MODEL) {
         return None;
     }
     let path = format!("{PLAN}.smartEndpointingPlan.server");
     match (&plan.server, &assistant.server) {
-        (Some(own), _) => server(own, &path, check).map(|server| (server, false)),
-        (None, Some(shared)) => server(shared, "server", check).map(|server| (server, true)),
+        (Some(own), _) => server(own, &path, check),
+        (None, Some(shared)) => server(shared, "server", check),
         (None, None) => {
             check.problem(format!("{path} should not be empty"));
             None
@@ -297,7 +297,6 @@ mod tests {
         assert_eq!(server.headers.len(), 2);
         assert_eq!(server.timeout, Duration::from_secs(2));
         assert!(!format!("{assistant:?}").contains("hunter"));
-        assert!(assistant.without_effect.contains("server"), "it is asked nothing else");
 
         let assistant = read(&json!({
             "server": shared, "startSpeakingPlan": {"smartEndpointingPlan": smart(Value::Null)},
@@ -305,7 +304,6 @@ mod tests {
         let assistant = assistant.expect("it is sound");
         let url = assistant.endpointing.map(|server| server.url.expose().to_owned());
         assert_eq!(url.as_deref(), Some("https://example.com/hook/"), "as it was sent");
-        assert!(!assistant.without_effect.contains("server"));
 
         assert_eq!(
             told(&json!({"smartEndpointingPlan": smart(Value::Null)})),

@@ -77,6 +77,14 @@ impl Material {
         material
     }
 
+    /// Keeps what has `only` in its name.
+    pub(in crate::eval) fn retain(&mut self, only: &str) {
+        self.noises.retain(|noise| noise.name.contains(only));
+        self.echoes.retain(|pair| pair.name.contains(only));
+        self.short_turns.retain(|turn| turn.name.contains(only));
+        self.calls.retain(|call| call.name.contains(only));
+    }
+
     fn take(&mut self, folder: &Path, path: &Path) {
         let name = path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

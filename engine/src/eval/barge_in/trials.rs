@@ -18,10 +18,10 @@ const CONDITIONS: [Option<u32>; 4] = [None, Some(20), Some(10), Some(5)];
 /// The level of speech that noises without speech are measured against, in dBFS: the nominal level
 /// on a digital telephone line (ITU-T P.1100 series, -26 dBov).
 const SPEECH_DBFS: f64 = -26.0;
-/// How long a caller's words are listened to, in ms: a verdict takes less than half of it.
-const LONGEST_MS: u64 = 2_500;
+/// How long a caller's words are listened to, in ms: a verdict takes a third of it.
+const LONGEST_MS: u64 = 1_800;
 /// The call goes on for this long afterwards, in ms: a held voice would have gone on by then.
-const AFTER_MS: u64 = 1_500;
+const AFTER_MS: u64 = 1_200;
 /// How far into the assistant's speech the sound begins, in ms.
 const OFFSETS_MS: std::ops::RangeInclusive<u64> = 400..=3_000;
 /// Pieces of each noise, and how long they are, in ms.
@@ -391,5 +391,7 @@ mod tests {
             end_ms: 5_000,
         };
         assert_eq!(heard_part(&entry), "un deux");
+        let short = Entry { end_ms: 900, ..entry };
+        assert_eq!(heard_part(&short), "un deux trois quatre");
     }
 }

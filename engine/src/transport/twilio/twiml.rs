@@ -79,6 +79,14 @@ pub fn reject_busy() -> String {
     })
 }
 
+/// Turns the call away; the caller hears that the number is not in service.
+pub fn reject() -> String {
+    respond(|writer| {
+        writer.create_element("Reject").with_attribute(("reason", "rejected")).write_empty()?;
+        Ok(())
+    })
+}
+
 /// Says something in Twilio's own voice, then hangs up.
 ///
 /// # Errors
@@ -162,6 +170,7 @@ mod tests {
 
     #[test]
     fn refusals() {
+        assert_eq!(reject(), format!("{HEAD}<Response><Reject reason=\"rejected\"/></Response>"));
         assert_eq!(reject_busy(), format!("{HEAD}<Response><Reject reason=\"busy\"/></Response>"));
         assert_eq!(
             say_and_hang_up("1 < 2").expect("valid"),

@@ -119,20 +119,36 @@ fn single(word: &str) -> Option<char> {
     letters.next().is_none().then_some(letter)
 }
 
-/// Digits that a recogniser writes as other words, where they stand beside a digit.
+/// Digits that a recogniser writes as other words, where they stand behind a digit, and in front
+/// of one or at the end; ordinals behind a letter too ("N, Q, fifth").
 fn read_homophones(tokens: &mut [Token]) {
     for at in 0..tokens.len() {
         let Token::Word(word) = &tokens[at] else { continue };
-        let digit = match word.as_str() {
-            "to" | "too" => "2",
-            "for" => "4",
-            "won" => "1",
-            "ate" => "8",
+        let (digit, ordinal) = match word.as_str() {
+            "to" | "too" => ("2", false),
+            "for" => ("4", false),
+            "won" => ("1", false),
+            "ate" => ("8", false),
+            "fourth" => ("4", true),
+            "fifth" => ("5", true),
+            "sixth" => ("6", true),
+            "seventh" => ("7", true),
+            "eighth" => ("8", true),
+            "ninth" => ("9", true),
             _ => continue,
         };
-        let is_digit = |token: Option<&Token>| matches!(token, Some(Token::Digits { .. }));
-        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
-        if is_digit(before) && (is_digit(tokens.get(at + 1)) || at + 1 == tokens.len()) {
+        let fits = match at.checked_sub(1).and_then(|before| tokens.get(before)) {
+            // "The twenty fifth" is a day.
+            Some(Token::Digits { open, .. }) => !(ordinal && *open),
+            Some(Token::Letter(_)) => ordinal,
+            Some(Token::Mark(_) | Token::Word(_)) | None => false,
+        };
+        let goes_on = match tokens.get(at + 1) {
+            Some(Token::Digits { .. }) | None => true,
+            Some(Token::Letter(_)) => ordinal,
+            Some(Token::Mark(_) | Token::Word(_)) => false,
+        };
+        if fits && goes_on {
             tokens[at] = Token::Digits { digits: digit.to_owned(), open: false };
         }
     }
@@ -304,6 +320,9 @@ mod tests {
         assert_eq!(read("plus trente-trois six"), "+ 33 6");
         assert_eq!(read("+33 6 12"), "+ 33 6 12");
         assert_eq!(read("Three zero to two one"), "3 0 2 2 1");
+        assert_eq!(read("O, two, one, seventh, three."), "O 2 1 7 3");
+        assert_eq!(read("a, b, f, n, q, fifth"), "A B F N Q 5");
+        assert_eq!(read("June twenty fifth"), "'june' 20 'fifth'");
         assert_eq!(read("double five, euh, two"), "55 2");
         assert_eq!(read("the 17th"), "'the' '17th'");
         assert_eq!(read("à 19h30"), "'à' '19h30'");

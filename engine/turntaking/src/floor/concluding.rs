@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Floor;
-use crate::expectation;
 use crate::history::Entry;
 use crate::input::EndReason;
 use crate::output::{Event, Output, Role};
@@ -102,9 +101,7 @@ impl Floor {
         let (heard, complete) = reply.heard();
         if !heard.is_empty() {
             let text = heard.to_owned();
-            if let Some(expectation) = expectation::expectation(&text) {
-                self.expectation = expectation;
-            }
+            self.awaited.on_heard(&text, complete, self.history.last_of_caller());
             self.history.push(Entry::Assistant { turn: reply.turn, text: text.clone(), complete });
             self.tell(Event::AssistantHeard { turn: reply.turn, text, complete });
         }

@@ -100,9 +100,8 @@ impl Floor {
             shape: endpointing::shape(text),
             words: dictation::words(text),
             punctuates: self.caller.punctuates(),
-            expectation: self.expectation,
-            dictated: dictation::dictated(text, self.expectation)
-                .map(|found| (found.kind, found.progress)),
+            expectation: self.awaited.expectation(),
+            dictated: self.awaited.read(text).map(|found| (found.kind, found.progress)),
             slowness: endpointing::slowness(text, self.caller.voiced()),
         }
     }

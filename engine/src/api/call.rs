@@ -1,0 +1,113 @@
+//! `/call`.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde_json::Value;
+use uuid::Uuid;
+use wire::CallStatus;
+
+use super::auth::Owner;
+use super::document::Document;
+use super::error::ApiError;
+use super::list;
+use super::resource::Answer;
+use crate::app::App;
+use crate::store::{CallFilter, CallRecord};
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    Query(query): Query<Vec<(String, String)>>,
+) -> Answer {
+    let filter = CallFilter {
+        page: list::page(&query)?,
+        id: list::parameter(&query, "id"),
+        assistant_id: list::parameter(&query, "assistantId"),
+        phone_number_id: list::parameter(&query, "phoneNumberId"),
+    };
+    let calls = app.store().calls(owner, &filter).await?;
+    let calls: Result<Vec<_>, _> = calls.iter().map(show_record).collect();
+    Ok(Json(calls?.into()))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    Path(id): Path<String>,
+) -> Answer {
+    Ok(Json(show_record(&find(&app, owner, &id).await?)?))
+}
+
+/// A call's name is all that can be changed.
+pub(super) async fn update(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    Path(id): Path<String>,
+    Document(sent): Document,
+) -> Answer {
+    let mut problems: Vec<_> = sent
+        .keys()
+        .filter(|name| *name != "name")
+        .map(|name| format!("property {name} should not exist"))
+        .collect();
+    let name = match sent.get("name") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(name)) => {
+            if name.chars().count() > 40 {
+                problems.push("name must be shorter than or equal to 40 characters".to_owned());
+            }
+            Some(name.clone())
+        }
+        Some(_) => {
+            problems.push("name must be a string".to_owned());
+            None
+        }
+    };
+    if !problems.is_empty() {
+        return Err(ApiError::invalid(problems));
+    }
+    if !sent.contains_key("name") {
+        return show(State(app), Owner(owner), Path(id)).await;
+    }
+    let renamed = app.store().rename_call(owner, uuid(&id)?, name).await?;
+    Ok(Json(show_record(&renamed.ok_or_else(|| ApiError::not_found("Call"))?)?))
+}
+
+/// Deletes what is left of a call: its row, its messages on their way, its files. It does not hang
+/// up, so a call in progress must end first.
+pub(super) async fn delete(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    Path(id): Path<String>,
+) -> Answer {
+    let record = find(&app, owner, &id).await?;
+    if record.call.status != CallStatus::Ended {
+        return Err(ApiError::bad_request("the call is in progress: it can be deleted once over"));
+    }
+    // The files first: what has no row cannot be asked to be deleted again.
+    let folder = app.call_folder(record.id);
+    match tokio::fs::remove_dir_all(&folder).await {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::error!(%error, folder = %folder.display(), "a call's files are not deleted");
+            let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+            return Err(ApiError::with(status, "the call's files cannot be deleted"));
+        }
+    }
+    app.store().delete_call(owner, record.id).await?;
+    Ok(Json(show_record(&record)?))
+}
+
+pub(super) async fn find(app: &App, owner: Uuid, id: &str) -> Result<CallRecord, ApiError> {
+    let found = app.store().call(owner, uuid(id)?).await?;
+    found.ok_or_else(|| ApiError::not_found("Call"))
+}
+
+fn uuid(id: &str) -> Result<Uuid, ApiError> {
+    Uuid::parse_str(id).map_err(|_| ApiError::bad_request("id must be a UUID"))
+}
+
+fn show_record(record: &CallRecord) -> Result<Value, ApiError> {
+    Ok(record.to_json()?.into())
+}

@@ -1,0 +1,65 @@
+//! A phone number: `POST /phone-number`.
+
+use super::assistant;
+use super::validation::Validation;
+
+/// Whose numbers Vapi knows. Calls reach this engine over Twilio's alone.
+const PROVIDERS: &[&str] = &["byo-phone-number", "telnyx", "twilio", "vapi", "vonage"];
+
+/// What is wrong with a phone number, in the words of Vapi's API; empty: nothing.
+pub fn phone_number_problems(json: &str) -> Vec<String> {
+    let mut check = Validation::of("phoneNumber");
+    if let Some(wire) = check.read::<wire::PhoneNumber>(json) {
+        validate(&wire, &mut check);
+    }
+    check.finish().0
+}
+
+fn validate(wire: &wire::PhoneNumber, check: &mut Validation) {
+    check.required_one_of("provider", wire.provider.as_deref(), PROVIDERS);
+    check.length("name", wire.name.as_deref(), 0..=40);
+    let twilio = wire.provider.as_deref() == Some("twilio");
+    match wire.number.as_deref() {
+        Some(number) if !is_e164(number) => {
+            check.problem("number must be in the E.164 format, such as +33123456789");
+        }
+        None if twilio => check.problem("number should not be empty"),
+        Some(_) | None => {}
+    }
+    if twilio && wire.twilio_account_sid.is_none() {
+        check.problem("twilioAccountSid should not be empty");
+    }
+    if let Some(server) = &wire.server {
+        assistant::sound_server(server, "server", check);
+    }
+}
+
+/// ITU-T E.164: a plus and at most 15 digits.
+fn is_e164(number: &str) -> bool {
+    number.strip_prefix('+').is_some_and(|digits| {
+        (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_number_of_twilios_needs_its_account() {
+        let problems = |json: serde_json::Value| phone_number_problems(&json.to_string());
+        let sound = json!({"provider": "twilio", "number": "+33123456789", "smsEnabled": false,
+            "twilioAccountSid": "AC1", "twilioAuthToken": "t", "name": "Accueil"});
+        assert_eq!(problems(sound), [""; 0]);
+        assert_eq!(
+            problems(json!({"provider": "twilio", "number": "0123456789", "numbr": ""})),
+            [
+                "property numbr should not exist",
+                "number must be in the E.164 format, such as +33123456789",
+                "twilioAccountSid should not be empty",
+            ]
+        );
+    }
+}

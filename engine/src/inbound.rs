@@ -1,0 +1,205 @@
+//! A call that comes in: who answers it, and that it was there.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+use turntaking::input::EndReason;
+use uuid::Uuid;
+use wire::{Call, CallStatus};
+
+use crate::app::App;
+use crate::assemble::Assistant;
+use crate::config;
+use crate::session::{CallClock, CallId, Direction, turn_away};
+use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ended_reason};
+use crate::transport::MediaTransport;
+use crate::webhook::{self, Note, Subscription};
+use crate::workshop::NotReady;
+
+/// A carrier says that a call has reached a number.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    /// What the carrier tells of it.
+    pub(crate) call: Call,
+    /// The number, without its secrets; `None`: it is not stored.
+    pub(crate) number: Option<Resource>,
+}
+
+/// What is to become of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// It may be connected: everything it needs is loaded.
+    Taken,
+    /// It cannot be served; its record says why.
+    Refused,
+}
+
+/// Why nobody answers.
+#[derive(Debug, thiserror::Error)]
+enum Nobody {
+    #[error("the number's assistant does not exist")]
+    Unknown,
+    #[error("the number's assistant is not valid: {0}")]
+    Invalid(config::AssistantError),
+    #[error(transparent)]
+    Unserved(#[from] NotReady),
+}
+
+impl Nobody {
+    /// Vapi's `endedReason`.
+    const fn ended_reason(&self) -> &'static str {
+        match self {
+            Self::Unknown => "assistant-not-found",
+            Self::Invalid(_) => "assistant-not-valid",
+            Self::Unserved(NotReady { stage, .. }) => {
+                ended_reason(EndReason::ProviderFailed(*stage))
+            }
+        }
+    }
+}
+
+impl App {
+    /// Finds who answers the call, makes it ready, and keeps that the call was there. Said once
+    /// more about the same call, it does nothing new.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub(crate) async fn announce(
+        &self,
+        announcement: Announcement,
+    ) -> Result<Answered, StoreError> {
+        let Announcement { mut call, number } = announcement;
+        let id = number.as_ref().and_then(|number| number.document.get("assistantId"));
+        let mut document = None;
+        if let Some((id, number)) = id.and_then(Value::as_str).zip(number.as_ref()) {
+            call.assistant_id = Some(id.to_owned());
+            document = Some(self.stored_assistant(number.organisation, id).await?);
+        }
+        let described = match &document {
+            None => Ok(Cow::Borrowed(self.configured())),
+            Some(None) => Err(Nobody::Unknown),
+            Some(Some(document)) => self.describe(document).map(Cow::Owned),
+        };
+        let server = described.as_ref().ok().and_then(|described| described.server.clone());
+        let server = server.or_else(|| number.as_ref().and_then(number_server));
+        let messages = described.as_ref().ok().and_then(|d| d.server_messages.clone());
+        let subscription = server.map(|server| Subscription { server, messages });
+        let now = Timestamp::now();
+        let record = CallRecord {
+            id: Uuid::new_v4(),
+            organisation: number.as_ref().map_or_else(|| self.organisation(), |n| n.organisation),
+            created_at: now,
+            updated_at: now,
+            call,
+            assistant: match &document {
+                None => self.configured().document.0.clone(),
+                Some(document) => document.clone().unwrap_or_default(),
+            },
+            phone_number: number.map(phone_number),
+            subscription: subscription.map(serde_json::to_value).transpose()?,
+        };
+        let record = self.store().announce(record).await?;
+        if record.call.status == CallStatus::Ended {
+            return Ok(Answered::Refused);
+        }
+        let ready = match described {
+            Ok(_) if document.is_none() => Ok(()),
+            Ok(described) => self.ready(&described).await.map(drop).map_err(Nobody::from),
+            Err(nobody) => Err(nobody),
+        };
+        let Err(nobody) = ready else { return Ok(Answered::Taken) };
+        tracing::error!(call = %record.id, error = %nobody, "a call cannot be served");
+        self.store().keep(&[webhook::refused(&record, nobody.ended_reason())]).await?;
+        self.mail().notify_one();
+        Ok(Answered::Refused)
+    }
+
+    /// Runs an announced call whose media has come, to its end.
+    pub(crate) async fn answer(
+        &self,
+        carrier_call: String,
+        clock: CallClock,
+        leg: Box<dyn MediaTransport>,
+    ) {
+        let record = match self.store().claim(&carrier_call).await {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                tracing::warn!(carrier_call, "media came for a call that is not waiting for it");
+                return;
+            }
+            Err(error) => {
+                tracing::error!(carrier_call, %error, "a call was lost");
+                return;
+            }
+        };
+        let id = CallId::from(record.id);
+        let direction = match record.call.kind.as_str() {
+            "outboundPhoneCall" => Direction::Outbound,
+            _ => Direction::Inbound,
+        };
+        let assistant = self.assistant_of(&record).await;
+        let elapsed = i64::try_from(clock.now().as_micros()).unwrap_or(0);
+        let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
+        // It ends after the calls.
+        let _ = self.notes().send(Note::Opened { record: Box::new(record), began }).await;
+        let recorded = match assistant {
+            Ok(assistant) => {
+                self.run_call(id, carrier_call, assistant, direction, clock, leg).await
+            }
+            Err(nobody) => {
+                tracing::error!(%id, error = %nobody, "a call cannot be served");
+                let stage = match nobody {
+                    Nobody::Unserved(NotReady { stage, .. }) => stage,
+                    Nobody::Unknown | Nobody::Invalid(_) => turntaking::input::Stage::Model,
+                };
+                let reason = EndReason::ProviderFailed(stage);
+                turn_away(id, carrier_call, reason, clock, leg, self.events()).await;
+                false
+            }
+        };
+        let _ = self.notes().send(Note::Filed { call: id, recorded }).await;
+    }
+
+    /// The assistant as it was when the call was announced.
+    async fn assistant_of(&self, record: &CallRecord) -> Result<Assistant, Nobody> {
+        if record.call.assistant_id.is_none() {
+            return Ok(self.configured_assistant().clone());
+        }
+        let described = self.describe(&record.assistant)?;
+        Ok(self.ready(&described).await?)
+    }
+
+    async fn stored_assistant(
+        &self,
+        organisation: Uuid,
+        id: &str,
+    ) -> Result<Option<Map<String, Value>>, StoreError> {
+        let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
+        let found = self.store().resource(Collection::Assistants, organisation, id).await?;
+        Ok(found.map(|assistant| assistant.document))
+    }
+
+    fn describe(&self, document: &Map<String, Value>) -> Result<config::Assistant, Nobody> {
+        let text = Value::from(document.clone()).to_string();
+        config::Assistant::from_json(&text, self.config()).map_err(Nobody::Invalid)
+    }
+}
+
+/// Where messages go when the assistant names no server.
+fn number_server(number: &Resource) -> Option<wire::Server> {
+    let server: wire::Server =
+        serde_json::from_value(number.document.get("server")?.clone()).ok()?;
+    server.url.is_some().then_some(server)
+}
+
+fn phone_number(number: Resource) -> Value {
+    let mut shown = number.document;
+    if let Some(Value::Object(server)) = shown.get_mut("server") {
+        server.remove("secret");
+        server.remove("headers");
+    }
+    shown.insert("id".to_owned(), number.id.to_string().into());
+    shown.insert("orgId".to_owned(), number.organisation.to_string().into());
+    shown.into()
+}

@@ -1,0 +1,339 @@
+//! Keeps calls in the database as they go, and puts what customers' servers want to know into the
+//! outbox: both in one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use turntaking::input::EndReason;
+use turntaking::output::Event;
+use turntaking::time::Instant;
+use uuid::Uuid;
+use wire::{Call, CallStatus};
+
+use super::conversation::{Conversation, role};
+use super::report::{self, Fields};
+use super::subscription::Subscription;
+use crate::session::{CallId, SessionEvent, SessionEventKind};
+use crate::store::{
+    CallRecord, Links, NewMessage, Progress, Store, StoreError, Timestamp, ended_reason,
+};
+
+/// Notes that wait: 64 calls that all say something at once, a few times over.
+const QUEUE: usize = 1_024;
+
+/// Notes that are kept in one transaction.
+const BATCH: usize = 256;
+
+/// Tries to keep a batch, a quarter of a second apart, before it is lost.
+const TRIES: u32 = 20;
+
+/// Vapi's word for a call whose process died.
+const WORKER_DIED: &str = "call.in-progress.error-vapifault-worker-died";
+
+/// What the announcer is told, in this order for each call: `Opened`, its events, `Filed`, but
+/// that `Filed` may overtake the last events.
+#[derive(Debug)]
+pub(crate) enum Note {
+    /// A call is taken.
+    Opened {
+        /// As it was announced.
+        record: Box<CallRecord>,
+        /// When its clock began.
+        began: Timestamp,
+    },
+    /// Something happened in it.
+    Event(SessionEvent),
+    /// Its session is over and its files are whole.
+    Filed {
+        /// The call.
+        call: CallId,
+        /// There is a recording among them.
+        recorded: bool,
+    },
+}
+
+impl From<SessionEvent> for Note {
+    fn from(event: SessionEvent) -> Self {
+        Self::Event(event)
+    }
+}
+
+/// The task that keeps calls.
+#[derive(Debug)]
+pub(crate) struct Announcer {
+    notes: mpsc::Sender<Note>,
+    task: JoinHandle<()>,
+}
+
+impl Announcer {
+    /// Starts it. `mail` is notified when there is something to deliver.
+    pub(crate) fn start(store: Store, links: Links, mail: Arc<Notify>) -> Self {
+        let (notes, receiver) = mpsc::channel(QUEUE);
+        Self { notes, task: tokio::spawn(announce(store, links, mail, receiver)) }
+    }
+
+    /// Where it is told.
+    pub(crate) fn notes(&self) -> mpsc::Sender<Note> {
+        self.notes.clone()
+    }
+
+    /// Keeps what is still to be kept. Nobody else may hold [`Self::notes`] any more.
+    pub(crate) async fn finish(self) {
+        drop(self.notes);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the announcer stopped early");
+        }
+    }
+}
+
+/// Ends the calls that a process left behind when it died. Returns how many there were.
+///
+/// # Errors
+///
+/// Where the database fails.
+pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
+    let abandoned = store.unfinished_calls().await?;
+    let mut progress = Vec::with_capacity(abandoned.len());
+    for record in &abandoned {
+        let mut call = record.call.clone();
+        // The last that is known of it.
+        call.ended_at = Some(record.updated_at.to_iso());
+        progress.push(ended(record.id, call, WORKER_DIED, subscription(record).as_ref()));
+    }
+    store.keep(&progress).await?;
+    Ok(abandoned.len())
+}
+
+/// The end of a call that was never connected.
+pub(crate) fn refused(record: &CallRecord, reason: &str) -> Progress {
+    let mut call = record.call.clone();
+    call.ended_at = Some(Timestamp::now().to_iso());
+    ended(record.id, call, reason, subscription(record).as_ref())
+}
+
+fn subscription(record: &CallRecord) -> Option<Subscription> {
+    let stored = record.subscription.clone()?;
+    match serde_json::from_value(stored) {
+        Ok(subscription) => Some(subscription),
+        Err(error) => {
+            tracing::error!(call = %record.id, %error, "a stored subscription cannot be read");
+            None
+        }
+    }
+}
+
+/// How a call is kept, and what is told, when it is over.
+fn ended(id: Uuid, mut call: Call, reason: &str, subscription: Option<&Subscription>) -> Progress {
+    call.status = CallStatus::Ended;
+    call.ended_reason = Some(reason.to_owned());
+    let now = Timestamp::now();
+    let mut messages = Vec::new();
+    if let Some(subscription) = subscription {
+        if subscription.wants("status-update") {
+            let body = report::status(&call);
+            messages.push(NewMessage { kind: "status-update", at: now, body });
+        }
+        if subscription.wants("end-of-call-report") {
+            let body = report::end_of_call(&call);
+            messages.push(NewMessage { kind: "end-of-call-report", at: now, body });
+        }
+    }
+    Progress { id, call: Some(call), messages }
+}
+
+async fn announce(store: Store, links: Links, mail: Arc<Notify>, mut notes: mpsc::Receiver<Note>) {
+    let mut drafts = BTreeMap::new();
+    let mut batch = Vec::with_capacity(BATCH);
+    while notes.recv_many(&mut batch, BATCH).await > 0 {
+        let mut progress = Vec::new();
+        for note in batch.drain(..) {
+            take(note, &mut drafts, &links, &mut progress);
+        }
+        if progress.is_empty() {
+            continue;
+        }
+        keep(&store, &progress).await;
+        if progress.iter().any(|progress| !progress.messages.is_empty()) {
+            mail.notify_one();
+        }
+    }
+}
+
+async fn keep(store: &Store, progress: &[Progress]) {
+    for attempt in 1..=TRIES {
+        match store.keep(progress).await {
+            Ok(()) => return,
+            Err(error) if attempt == TRIES => {
+                tracing::error!(%error, calls = progress.len(), "what became of calls is lost");
+            }
+            Err(error) => {
+                tracing::warn!(%error, attempt, "what became of calls is not kept yet");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
+    }
+}
+
+/// A call in progress.
+#[derive(Debug)]
+struct Draft {
+    call: Call,
+    assistant: Map<String, Value>,
+    subscription: Option<Subscription>,
+    conversation: Conversation,
+    /// How often the assistant began to speak.
+    turns: u64,
+    ended: Option<(EndReason, Instant)>,
+    recorded: Option<bool>,
+}
+
+fn take(
+    note: Note,
+    drafts: &mut BTreeMap<CallId, Draft>,
+    links: &Links,
+    progress: &mut Vec<Progress>,
+) {
+    let id = match note {
+        Note::Opened { record, began } => {
+            let subscription = subscription(&record);
+            let CallRecord { id, call, assistant, .. } = *record;
+            let conversation = Conversation::new(began, &assistant);
+            let assistant = report::without_secrets(&assistant);
+            let draft = Draft {
+                call,
+                assistant,
+                subscription,
+                conversation,
+                turns: 0,
+                ended: None,
+                recorded: None,
+            };
+            drafts.insert(id.into(), draft);
+            return;
+        }
+        Note::Event(SessionEvent { call, at, kind }) => {
+            let Some(draft) = drafts.get_mut(&call) else { return };
+            let noted = draft.note(call.uuid(), at, kind);
+            progress.extend(noted);
+            call
+        }
+        Note::Filed { call, recorded } => {
+            let Some(draft) = drafts.get_mut(&call) else { return };
+            draft.recorded = Some(recorded);
+            call
+        }
+    };
+    let over = drafts.get(&id).is_some_and(|d| d.ended.is_some() && d.recorded.is_some());
+    if over && let Some(draft) = drafts.remove(&id) {
+        progress.push(draft.finish(id.uuid(), links));
+    }
+}
+
+impl Draft {
+    fn note(&mut self, id: Uuid, at: Instant, kind: SessionEventKind) -> Option<Progress> {
+        let event = match kind {
+            SessionEventKind::Started { .. } => return Some(self.started(id)),
+            SessionEventKind::Ended { reason, .. } => {
+                self.ended = Some((reason, at));
+                return None;
+            }
+            SessionEventKind::Floor(event) => event,
+        };
+        let changed = self.conversation.note(at, &event);
+        let time = self.conversation.time(at);
+        let mut messages = Vec::new();
+        if let Some(subscription) = &self.subscription {
+            if matches!(event, Event::SpeechUpdate { started: true, role }
+                if role == turntaking::output::Role::Assistant)
+            {
+                self.turns += 1;
+            }
+            if let Some((kind, body)) = message(&event, self.turns, subscription) {
+                messages.push(NewMessage { kind, at: time, body });
+            }
+            if changed && subscription.wants("conversation-update") {
+                let body = report::conversation(&self.conversation.artifact());
+                messages.push(NewMessage { kind: "conversation-update", at: time, body });
+            }
+        }
+        // What was said is kept as it is said: a process that dies leaves it behind.
+        let call = changed.then(|| {
+            report::fill(&mut self.call, self.conversation.artifact());
+            self.call.clone()
+        });
+        (call.is_some() || !messages.is_empty()).then_some(Progress { id, call, messages })
+    }
+
+    fn started(&mut self, id: Uuid) -> Progress {
+        let began = self.conversation.began();
+        self.call.status = CallStatus::InProgress;
+        self.call.started_at = Some(began.to_iso());
+        let mut messages = Vec::new();
+        if let Some(subscription) = &self.subscription {
+            if subscription.wants("status-update") {
+                let body = report::status(&self.call);
+                messages.push(NewMessage { kind: "status-update", at: began, body });
+            }
+            if subscription.wants("assistant.started") {
+                let body = fields([("newAssistant", self.assistant.clone().into())]);
+                messages.push(NewMessage { kind: "assistant.started", at: began, body });
+            }
+        }
+        Progress { id, call: Some(self.call.clone()), messages }
+    }
+
+    fn finish(self, id: Uuid, links: &Links) -> Progress {
+        let Self { mut call, subscription, conversation, ended: end, recorded, .. } = self;
+        let (reason, at) = end.unwrap_or((EndReason::MediaLost, Instant::START));
+        call.ended_at = Some(conversation.time(at).to_iso());
+        let mut artifact = conversation.artifact();
+        if recorded == Some(true) {
+            let recording = links.all(id);
+            artifact.recording_url = Some(recording.mono.combined_url.clone());
+            artifact.stereo_recording_url = Some(recording.stereo_url.clone());
+            artifact.recording = Some(recording);
+        }
+        report::fill(&mut call, artifact);
+        ended(id, call, ended_reason(reason), subscription.as_ref())
+    }
+}
+
+/// What a server is told of `event`, where it wants to know.
+fn message(
+    event: &Event,
+    turn: u64,
+    subscription: &Subscription,
+) -> Option<(&'static str, Fields)> {
+    let transcript = |side, text: &str, is_final: bool| {
+        let kind = if is_final { "final" } else { "partial" };
+        let body =
+            fields([("role", side), ("transcriptType", kind.into()), ("transcript", text.into())]);
+        subscription.wants_transcript(is_final).then_some(("transcript", body))
+    };
+    match event {
+        Event::UserTranscript { text, is_final } => transcript("user".into(), text, *is_final),
+        Event::AssistantHeard { text, .. } => transcript("assistant".into(), text, true),
+        Event::SpeechUpdate { role: side, started } => {
+            let status = if *started { "started" } else { "stopped" };
+            let body = fields([
+                ("status", status.into()),
+                ("role", role(*side).into()),
+                ("turn", turn.into()),
+            ]);
+            subscription.wants("speech-update").then_some(("speech-update", body))
+        }
+        Event::UserInterrupted { turn } => {
+            let body = fields([("turnId", json!(turn.0.to_string()))]);
+            subscription.wants("user-interrupted").then_some(("user-interrupted", body))
+        }
+        _ => None,
+    }
+}
+
+fn fields<const N: usize>(pairs: [(&str, Value); N]) -> Fields {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,16 @@
+//! Messages to customers' servers: written when something happens in a call, kept in an outbox
+//! beside the call itself, delivered in order until they are taken.
+//!
+//! A message is delivered at least once. Its `X-Message-Id` is the same at each try.
+
+mod announcer;
+mod conversation;
+mod delivery;
+mod report;
+mod retry;
+mod subscription;
+
+pub(crate) use announcer::{Announcer, Note, end_abandoned, refused};
+pub(crate) use delivery::Delivery;
+pub use delivery::MESSAGE_ID;
+pub use subscription::Subscription;

@@ -1,0 +1,10 @@
+//! The API as a product meets it: a real engine on a loopback port, with providers that follow a
+//! script, asked over HTTP; its calls come from a carrier, its messages go to a server of the
+//! product's. In real time, so nothing here asserts on time; what is waited for is an event.
+
+mod calls;
+mod receiver;
+mod resources;
+mod restart;
+mod stage;
+mod webhooks;

@@ -1,0 +1,134 @@
+// Vapi's official SDK against a running engine: what a product does that changes one URL.
+//
+// VAPI_BASE_URL and VAPI_TOKEN say which engine, and with which private key.
+
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import * as newest from "vapi-newest";
+import * as older from "vapi-older";
+
+const baseUrl = process.env.VAPI_BASE_URL;
+const token = process.env.VAPI_TOKEN;
+
+// The two generations differ in how they name a resource by its id.
+const sdks = {
+  "2.0.1": {
+    VapiError: newest.VapiError,
+    client: (token) => new newest.VapiClient({ token, baseUrl }),
+    get: (api, id) => api.get({ id }),
+    update: (api, id, fields) => api.update({ id, ...fields }),
+    updateNumber: (api, id, fields) => api.update({ id, body: fields }),
+    remove: (api, id) => api.delete({ id }),
+  },
+  "0.5.2": {
+    VapiError: older.VapiError,
+    client: (token) => new older.VapiClient({ token, environment: baseUrl }),
+    get: (api, id) => api.get(id),
+    update: (api, id, fields) => api.update(id, fields),
+    updateNumber: (api, id, fields) => api.update(id, fields),
+    remove: (api, id) => api.delete(id),
+  },
+};
+
+const assistant = {
+  name: "Salon Camille",
+  firstMessage: "Salon Camille, bonjour !",
+  transcriber: { provider: "deepgram", model: "nova-3", language: "fr" },
+  model: {
+    provider: "openai",
+    model: "gpt-4o-mini",
+    temperature: 0.7,
+    messages: [{ role: "system", content: "Vous prenez les rendez-vous." }],
+    tools: [
+      {
+        type: "function",
+        function: {
+          name: "checkAvailability",
+          description: "Les heures libres d'un jour",
+          parameters: { type: "object", properties: { date: { type: "string" } } },
+        },
+        server: { url: "https://product.example/tools" },
+      },
+    ],
+  },
+  voice: { provider: "azure", voiceId: "fr-FR-DeniseNeural" },
+  server: { url: "https://product.example/vapi", timeoutSeconds: 20 },
+  serverMessages: ["end-of-call-report", "status-update"],
+  endCallPhrases: ["au revoir"],
+  metadata: { secteur: "coiffure" },
+};
+
+for (const [version, sdk] of Object.entries(sdks)) {
+  const vapi = sdk.client(token);
+
+  test(`${version}: an assistant from beginning to end`, async () => {
+    const made = await vapi.assistants.create(assistant);
+    assert.match(made.id, /^[0-9a-f-]{36}$/);
+    for (const [field, value] of Object.entries(assistant)) {
+      assert.deepEqual(made[field], value, field);
+    }
+    assert.deepEqual(await sdk.get(vapi.assistants, made.id), made);
+    const renamed = await sdk.update(vapi.assistants, made.id, { name: "Chez Camille" });
+    assert.equal(renamed.name, "Chez Camille");
+    assert.deepEqual(renamed.model, made.model);
+    const listed = await vapi.assistants.list({ limit: 10, createdAtGe: made.createdAt });
+    assert.ok(listed.some(({ id }) => id === made.id));
+    await sdk.remove(vapi.assistants, made.id);
+    await assert.rejects(sdk.get(vapi.assistants, made.id), (error) => {
+      assert.ok(error instanceof sdk.VapiError);
+      assert.equal(error.statusCode, 404);
+      return true;
+    });
+  });
+
+  test(`${version}: what is wrong is told as Vapi tells it`, async () => {
+    const wrong = { name: "x".repeat(41), firstMessage: "Bonjour", maxDurationSeconds: 5 };
+    await assert.rejects(vapi.assistants.create(wrong), (error) => {
+      assert.equal(error.statusCode, 400);
+      assert.equal(error.body.error, "Bad Request");
+      assert.deepEqual([...error.body.message].sort(), [
+        "maxDurationSeconds must not be less than 10",
+        "name must be shorter than or equal to 40 characters",
+      ]);
+      return true;
+    });
+    await assert.rejects(sdk.client("nobody's").assistants.list(), { statusCode: 401 });
+  });
+
+  test(`${version}: a tool and a number`, async () => {
+    const made = await vapi.assistants.create(assistant);
+    const tool = await vapi.tools.create({
+      type: "function",
+      async: false,
+      function: { name: "createAppointment", parameters: { type: "object", properties: {} } },
+    });
+    assert.equal((await sdk.get(vapi.tools, tool.id)).function.name, "createAppointment");
+    const number = await vapi.phoneNumbers.create({
+      provider: "twilio",
+      number: "+33123456789",
+      twilioAccountSid: "AC00000000000000000000000000000000",
+      twilioAuthToken: "hunter2",
+    });
+    assert.equal(number.twilioAuthToken, undefined);
+    const change = { provider: "twilio", assistantId: made.id };
+    const changed = await sdk.updateNumber(vapi.phoneNumbers, number.id, change);
+    assert.equal(changed.assistantId, made.id);
+    assert.equal(changed.number, "+33123456789");
+    assert.equal((await vapi.phoneNumbers.list()).length, 1);
+    await sdk.remove(vapi.phoneNumbers, number.id);
+    await sdk.remove(vapi.tools, tool.id);
+    await sdk.remove(vapi.assistants, made.id);
+  });
+
+  test(`${version}: calls`, async () => {
+    assert.deepEqual(await vapi.calls.list({ limit: 5 }), []);
+    const nobody = "00000000-0000-4000-8000-000000000000";
+    await assert.rejects(sdk.get(vapi.calls, nobody), { statusCode: 404 });
+  });
+}
+
+after(async () => {
+  const left = await sdks["2.0.1"].client(token).assistants.list();
+  assert.deepEqual(left, [], "everything that was made was deleted");
+});

@@ -1,0 +1,191 @@
+//! A call, as `GET /call/{id}` and every message about it show it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Vapi's `Call`, as far as this engine has something to say. What is absent is not sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Call {
+    /// `inboundPhoneCall`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where the call is on its way.
+    pub status: CallStatus,
+    /// Why it ended, in Vapi's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_reason: Option<String>,
+    /// When the caller was connected: ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When the call was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    /// The customer's own name for it: at most 40 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The stored assistant that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant_id: Option<String>,
+    /// The number that was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_number_id: Option<String>,
+    /// Who called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer: Option<Customer>,
+    /// `twilio`. Deprecated by Vapi, and still read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_call_provider: Option<String>,
+    /// The carrier's id of the call. Deprecated by Vapi, and still read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_call_provider_id: Option<String>,
+    /// `pstn`. Deprecated by Vapi, and still read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_call_transport: Option<String>,
+    /// How it is carried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// What was said: a copy of the artifact's, as older clients read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<Value>>,
+    /// The same as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<String>,
+    /// Both sides on one channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_url: Option<String>,
+    /// Caller left, assistant right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stereo_recording_url: Option<String>,
+    /// What is left of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+}
+
+/// Where a call is on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CallStatus {
+    /// The carrier has announced it.
+    #[default]
+    Ringing,
+    /// The caller is connected.
+    InProgress,
+    /// It is over.
+    Ended,
+}
+
+impl CallStatus {
+    /// Vapi's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// The other side of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Customer {
+    /// E.164, where the carrier tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+}
+
+/// How a call is carried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Transport {
+    /// `twilio`.
+    pub provider: String,
+    /// `voice`.
+    pub conversation_type: String,
+    /// Twilio's id of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_sid: Option<String>,
+    /// Twilio's id of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_sid: Option<String>,
+}
+
+/// What is left of a call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Artifact {
+    /// What was said, in Vapi's rows.
+    pub messages: Vec<Value>,
+    /// The same in OpenAI's.
+    #[serde(rename = "messagesOpenAIFormatted")]
+    pub messages_openai_formatted: Vec<Value>,
+    /// `AI: ...\nUser: ...\n`.
+    pub transcript: String,
+    /// Both sides on one channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_url: Option<String>,
+    /// Caller left, assistant right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stereo_recording_url: Option<String>,
+    /// Every form of the recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Recording>,
+    /// How fast the replies were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub performance_metrics: Option<PerformanceMetrics>,
+}
+
+/// Every form of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Recording {
+    /// Caller left, assistant right.
+    pub stereo_url: String,
+    /// One channel each.
+    pub mono: MonoRecording,
+}
+
+/// The forms of a recording that have one channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MonoRecording {
+    /// Both sides.
+    pub combined_url: String,
+    /// The assistant.
+    pub assistant_url: String,
+    /// The caller.
+    pub customer_url: String,
+}
+
+/// How fast the replies were.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PerformanceMetrics {
+    /// Each reply to the caller.
+    pub turn_latencies: Vec<TurnLatency>,
+    /// How often the caller cut the assistant short.
+    pub num_assistant_interrupted: u64,
+}
+
+/// How long each stage of a reply took, in ms; absent where it was skipped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TurnLatency {
+    /// Request to first phrase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_latency: Option<f64>,
+    /// First phrase to first audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice_latency: Option<f64>,
+    /// End of speech to its words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcriber_latency: Option<f64>,
+    /// End of speech to the turn being taken for over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpointing_latency: Option<f64>,
+    /// End of speech to the first sample heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_latency: Option<f64>,
+}
