@@ -3,6 +3,7 @@
 //! | provider | languages | how it streams |
 //! |---|---|---|
 //! | [`moonshine`] | English | decodes the utterance again as it grows, and at once when it pauses |
+//! | [`deepgram`] | those of the model | a service over WebSocket, one connection a call |
 //! | [`sherpa`] | those of the model | a streaming transducer, all calls in one batch |
 //! | [`scripted`] | any | knows the words beforehand: for tests on virtual time |
 //!
@@ -13,6 +14,7 @@
 //! is what every provider must pass. [`wer`] measures how many words were wrong.
 #![forbid(unsafe_code)]
 
+pub mod deepgram;
 pub mod denoise;
 mod history;
 mod link;
@@ -25,6 +27,7 @@ mod utterance;
 pub mod wer;
 mod worker;
 
+pub use deepgram::{Deepgram, DeepgramConfig};
 pub use recognizer::{
     Hint, Recognizer, RecognizerError, RecognizerEvent, RecognizerStream, Stability, StreamConfig,
     Transcript, Word,

@@ -7,12 +7,16 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use asr::deepgram::{Deepgram, DeepgramConfig};
 use asr::moonshine::Moonshine;
 use asr::scripted::{Cue, Scripted, Utterance};
 use asr::sherpa::{Sherpa, SherpaOptions};
-use asr::{Hint, Recognizer, RecognizerError, RecognizerEvent, Stability, StreamConfig};
+use asr::{
+    Hint, Recognizer, RecognizerError, RecognizerEvent, RecognizerStream, Stability, StreamConfig,
+};
 use call::Call;
 use codecs::SampleRate;
+use tokio::runtime::Runtime;
 
 /// Real speech where the set-up fetched some, else bursts of noise: nine seconds at 8 kHz.
 static SPEECH: LazyLock<Vec<i16>> = LazyLock::new(|| match real_speech() {
@@ -207,6 +211,9 @@ macro_rules! conformance {
 
 conformance!(moonshine, moonshine(), failing: orphan(moonshine()));
 conformance!(sherpa, sherpa(), failing: orphan(sherpa()));
+conformance!(deepgram, Some(deepgram()), failing: Some(Call::open(&deepgram_that(
+    mocks::deepgram::DeepgramConfig { fail_after: Some(Duration::from_millis(500)), ..server() }
+))));
 conformance!(scripted, scripted(), failing: {
     let failure = Cue::Failure("as the script wants".to_owned());
     let utterance = Utterance::default().with(Duration::from_millis(500), failure);
@@ -230,6 +237,89 @@ fn sherpa() -> Option<Sherpa> {
     let folder = call::repository().join("asr/tests/data/tiny-transducer");
     let options = SherpaOptions { languages: vec!["en".to_owned()], end_of_turn: None };
     Some(Sherpa::load(&folder, options).expect("the tiny model loads"))
+}
+
+/// Where the connections of services and of their stand-ins live.
+static NETWORK: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+/// A recogniser and the stand-in for its service, which ends with it.
+#[derive(Debug)]
+struct Served {
+    recognizer: Deepgram,
+    server: mocks::Deepgram,
+}
+
+impl Recognizer for Served {
+    fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
+        self.recognizer.open(config)
+    }
+}
+
+fn server() -> mocks::deepgram::DeepgramConfig {
+    let words = "one two three four five";
+    let utterance = mocks::Utterance::evenly(words, Duration::from_millis(150));
+    mocks::deepgram::DeepgramConfig {
+        script: mocks::Script::new(vec![utterance]),
+        prompt: true,
+        key: Some("a-key".to_owned()),
+        fail_after: None,
+    }
+}
+
+fn deepgram_that(server: mocks::deepgram::DeepgramConfig) -> Served {
+    let key = server.key.clone();
+    let server = NETWORK.block_on(mocks::Deepgram::start(server)).expect("a local port");
+    // It speaks English alone.
+    let model = "nova-3-medical".to_owned();
+    let config = DeepgramConfig { base_url: server.base_url(), api_key: key, model };
+    let recognizer = Deepgram::new(config, NETWORK.handle()).expect("a sound configuration");
+    Served { recognizer, server }
+}
+
+fn deepgram() -> Served {
+    deepgram_that(server())
+}
+
+#[test]
+fn a_wrong_key_fails_the_stream_and_says_so() {
+    let Served { server, .. } = deepgram();
+    let config = DeepgramConfig {
+        base_url: server.base_url(),
+        api_key: Some("hunter2".to_owned()),
+        ..DeepgramConfig::default()
+    };
+    let recognizer = Deepgram::new(config, NETWORK.handle()).expect("a sound configuration");
+    let mut call = Call::open(&recognizer);
+    let failed = call.wait_for(|event| matches!(event, RecognizerEvent::Failed(_)));
+    let RecognizerEvent::Failed(error) = failed else { unreachable!("that was waited for") };
+    let error = error.to_string();
+    assert!(error.contains("HTTP 401: the key"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn connections_are_made_ahead_and_closed_after_the_call() {
+    let served = deepgram();
+    let wait_for = |wanted: &dyn Fn(&mocks::Deepgram) -> bool| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while !wanted(&served.server) {
+            assert!(std::time::Instant::now() < deadline, "{:?}", served.server);
+            std::thread::yield_now();
+        }
+    };
+    let first = Call::open(&served);
+    // Its own, and the one for the next.
+    wait_for(&|server| server.accepted() == 2);
+    let second = Call::open(&served);
+    wait_for(&|server| server.accepted() == 3);
+    drop((first, second));
+    wait_for(&|server| server.open() == 1);
+    drop(served.recognizer);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while served.server.open() > 0 {
+        assert!(std::time::Instant::now() < deadline, "the spare stays open");
+        std::thread::yield_now();
+    }
 }
 
 fn scripted() -> Option<Scripted> {

@@ -4,14 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
+use asr::deepgram::{Deepgram, DeepgramConfig};
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
 use codecs::SampleRate;
 use codecs::ambience::Ambience;
+use tokio::runtime::Handle;
 use tts::{
-    ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, SherpaConfig,
-    SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
+    Cartesia, CartesiaConfig, ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits,
+    ProgramPool, SherpaConfig, SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
 };
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
@@ -96,7 +98,8 @@ pub enum AssembleError {
     VoiceModel,
 }
 
-/// Loads everything the configured assistant needs.
+/// Loads everything the configured assistant needs. Runs on the runtime that will serve its calls:
+/// the connections to services live there.
 ///
 /// # Errors
 ///
@@ -204,6 +207,14 @@ pub(crate) fn recognizer(
             let options = SherpaOptions { languages: vec![language.to_owned()], end_of_turn: None };
             Ok(Arc::new(asr::sherpa::Sherpa::load(&folder, options)?))
         }
+        TranscriberProvider::Deepgram => {
+            let settings = DeepgramConfig {
+                base_url: transcriber.base_url.expose().to_owned(),
+                api_key: transcriber.api_key.as_ref().map(exposed),
+                model: transcriber.model.clone(),
+            };
+            Ok(Arc::new(Deepgram::new(settings, &Handle::current())?))
+        }
     }
 }
 
@@ -219,6 +230,10 @@ fn model_folder(models: &Path, model: &str) -> PathBuf {
     if model.contains(MAIN_SEPARATOR) { PathBuf::from(model) } else { models.join(model) }
 }
 
+fn exposed(secret: &Secret) -> String {
+    secret.expose().to_owned()
+}
+
 /// Prepares a language model.
 pub(crate) fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleError> {
     Ok(match model.provider {
@@ -228,7 +243,6 @@ pub(crate) fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleErr
         }),
         ModelProvider::OpenAi => {
             let mut settings = OpenAiSettings::new(model.base_url.expose(), &model.name);
-            let exposed = |secret: &Secret| secret.expose().to_owned();
             settings.api_key = model.api_key.as_ref().map(exposed);
             settings.headers =
                 model.headers.iter().map(|(name, value)| (name.clone(), exposed(value))).collect();
@@ -256,6 +270,16 @@ pub(crate) fn synthesizer(
             let folder = voice.model.as_deref().ok_or(AssembleError::VoiceModel)?;
             let folder = model_folder(&config.models_dir, folder);
             Arc::new(tts::Sherpa::new(&SherpaConfig::new(folder), pool)?)
+        }
+        VoiceProvider::Cartesia => {
+            let settings = CartesiaConfig {
+                base_url: voice.base_url.expose().to_owned(),
+                api_key: voice.api_key.as_ref().map(exposed),
+                model: voice.model.clone().unwrap_or_else(|| tts::cartesia::MODEL.to_owned()),
+                // That of every carrier there is: nothing is resampled.
+                rate: SampleRate::HZ_8000,
+            };
+            Arc::new(Cartesia::new(settings, &Handle::current())?)
         }
     })
 }

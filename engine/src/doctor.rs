@@ -60,6 +60,7 @@ impl Report {
                 report.data_dir(&config.data_dir);
                 report.listener(config);
                 report.carrier(config);
+                report.services(config);
                 report.language_model(config);
             }
             Err(error) => {
@@ -159,6 +160,7 @@ impl Report {
             TranscriberProvider::Moonshine | TranscriberProvider::SherpaOnnx => {
                 needed.push(&config.transcriber.model);
             }
+            TranscriberProvider::Deepgram => {}
         }
         let manifest = library.manifest();
         let audio = manifest.models.iter().filter(|model| model.purpose == Purpose::Audio);
@@ -296,6 +298,38 @@ impl Report {
             );
         } else {
             self.ok("Twilio", "requests are checked by their signature");
+        }
+    }
+
+    /// Recognition and voice where they are services.
+    fn services(&mut self, config: &Config) {
+        let transcriber = &config.transcriber;
+        if transcriber.provider == TranscriberProvider::Deepgram {
+            let is_theirs = transcriber.base_url.host() == "api.deepgram.com";
+            let found = format!("{} of {}", transcriber.model, transcriber.base_url);
+            let key = transcriber.api_key.is_some() || !is_theirs;
+            self.service("transcriber", found, key);
+        }
+        let voice = &config.voice;
+        if voice.provider == VoiceProvider::Cartesia {
+            let is_theirs = voice.base_url.host() == "api.cartesia.ai";
+            let model = voice.model.as_deref().unwrap_or(tts::cartesia::MODEL);
+            let found = format!("{model} of {}", voice.base_url);
+            self.service("voice", found, voice.api_key.is_some() || !is_theirs);
+        }
+    }
+
+    /// `key`: there is one, or none is asked for.
+    fn service(&mut self, name: &str, found: String, key: bool) {
+        if key {
+            self.ok(name, found);
+        } else {
+            let variable = name.to_uppercase();
+            self.failed(
+                name,
+                format!("{name}.api_key is not set and the service asks for one"),
+                format!("put the key into CAUSERIE_{variable}_API_KEY"),
+            );
         }
     }
 

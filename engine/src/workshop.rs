@@ -114,7 +114,7 @@ async fn blocking<T: Send + 'static>(
 fn recognizer_key(described: &config::Assistant) -> (Transcriber, Option<String>) {
     let language = match described.transcriber.provider {
         TranscriberProvider::SherpaOnnx => Some(described.language.clone()),
-        TranscriberProvider::Moonshine => None,
+        TranscriberProvider::Moonshine | TranscriberProvider::Deepgram => None,
     };
     (described.transcriber.clone(), language)
 }

@@ -7,6 +7,7 @@
 
 mod align;
 mod card;
+pub mod cartesia;
 pub mod chunk;
 pub mod espeak;
 mod estimate;
@@ -22,6 +23,7 @@ pub mod spoken;
 pub mod synthesizer;
 mod trim;
 
+pub use cartesia::{Cartesia, CartesiaConfig};
 pub use chunk::{ChunkPlan, Chunker};
 pub use espeak::{Espeak, EspeakConfig};
 pub use flite::{Flite, FliteConfig};

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use codecs::SampleRate;
+use tokio::runtime::Handle;
 use tts::{
-    Chunker, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits, ProgramPool, Scripted,
-    ScriptedConfig, Sherpa, SherpaConfig, SpeechEvent, SpeechStream, Synthesizer, SynthesizerError,
-    TextChunk, VoiceConfig,
+    Cartesia, CartesiaConfig, Chunker, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits,
+    ProgramPool, Scripted, ScriptedConfig, Sherpa, SherpaConfig, SpeechEvent, SpeechStream,
+    Synthesizer, SynthesizerError, TextChunk, VoiceConfig,
 };
 
 /// A provider under test.
@@ -296,7 +297,7 @@ fn installed<T>(made: Result<T, SynthesizerError>) -> Option<T> {
     }
 }
 
-fn flite() -> Option<Subject> {
+async fn flite() -> Option<Subject> {
     let pool = pool();
     let flite = installed(Flite::new(&FliteConfig::default(), pool.clone()))?;
     Some(Subject {
@@ -307,7 +308,7 @@ fn flite() -> Option<Subject> {
     })
 }
 
-fn espeak() -> Option<Subject> {
+async fn espeak() -> Option<Subject> {
     let pool = pool();
     let espeak = installed(Espeak::new(&EspeakConfig::default(), pool.clone()))?;
     Some(Subject {
@@ -348,7 +349,7 @@ fn piper_dummy(level: f32) -> Option<Subject> {
     })
 }
 
-fn sherpa() -> Option<Subject> {
+async fn sherpa() -> Option<Subject> {
     piper_dummy(0.25)
 }
 
@@ -361,7 +362,107 @@ async fn a_silent_model_is_no_hang() {
     check_spans(&heard, &["Nobody", " hears this."]);
 }
 
-fn scripted() -> Option<Subject> {
+/// A voice and the stand-in for its service, which ends with it.
+#[derive(Debug)]
+struct Served {
+    voice: Cartesia,
+    server: mocks::Cartesia,
+}
+
+impl Synthesizer for Served {
+    fn open(&self, voice: &VoiceConfig) -> Result<Box<dyn SpeechStream>, SynthesizerError> {
+        self.voice.open(voice)
+    }
+}
+
+/// A voice of Cartesia's library that the account does not have.
+const NOT_OURS: &str = "00000000-0000-4000-8000-000000000000";
+
+async fn served() -> Served {
+    let config = mocks::cartesia::CartesiaConfig {
+        key: Some("a-key".to_owned()),
+        failing_voice: Some(NOT_OURS.to_owned()),
+        ..mocks::cartesia::CartesiaConfig::default()
+    };
+    let server = mocks::Cartesia::start(config).await.expect("a local port");
+    let config = CartesiaConfig {
+        base_url: server.base_url(),
+        api_key: Some("a-key".to_owned()),
+        ..CartesiaConfig::default()
+    };
+    let voice = Cartesia::new(config, &Handle::current()).expect("a sound configuration");
+    Served { voice, server }
+}
+
+async fn cartesia() -> Option<Subject> {
+    Some(Subject {
+        provider: Box::new(served().await),
+        language: "en-US",
+        unknown_language: Some("xx"),
+        pool: None,
+    })
+}
+
+#[tokio::test]
+async fn replies_share_a_socket_and_are_cancelled_when_dropped() {
+    use std::sync::atomic::Ordering;
+
+    let served = served().await;
+    let mut streams: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = served.open(&voice("en")).expect("the default voice");
+            chunks(&["One of twenty.", " They share."]).into_iter().for_each(|c| stream.push(c));
+            stream
+        })
+        .collect();
+    for stream in &mut streams {
+        let first = poll_fn(|cx| stream.poll_event(cx)).await;
+        assert!(matches!(first, SpeechEvent::Span { .. }), "{first:?}");
+    }
+    let counts = served.server.counts();
+    assert_eq!(counts.accepted.load(Ordering::Relaxed), 1, "one socket");
+    let kept = streams.split_off(18);
+    drop(streams);
+    for mut stream in kept {
+        stream.finish();
+        listen(stream.as_mut()).await.expect("its own audio");
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counts.cancelled.load(Ordering::Relaxed) < 18 {
+        assert!(Instant::now() < deadline, "{counts:?}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(counts.contexts.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test]
+async fn a_voice_that_the_account_has_not_fails_the_reply() {
+    let served = served().await;
+    let config = VoiceConfig { voice: NOT_OURS.to_owned(), ..voice("en") };
+    let mut stream = served.open(&config).expect("it has the form of a voice");
+    stream.push(chunks(&["Hello"]).remove(0));
+    stream.finish();
+    let error = listen(stream.as_mut()).await.expect_err("no such voice").to_string();
+    assert!(error.contains("Voice not found"), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_key_fails_the_reply_and_says_so() {
+    let Served { server, .. } = served().await;
+    let config = CartesiaConfig {
+        base_url: server.base_url(),
+        api_key: Some("hunter2".to_owned()),
+        ..CartesiaConfig::default()
+    };
+    let provider = Cartesia::new(config, &Handle::current()).expect("a sound configuration");
+    let mut stream = provider.open(&voice("en")).expect("the default voice");
+    stream.push(chunks(&["Hello"]).remove(0));
+    let error = listen(stream.as_mut()).await.expect_err("no key").to_string();
+    assert!(error.contains("HTTP 401: the key"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+async fn scripted() -> Option<Subject> {
     Some(Subject {
         provider: Box::new(Scripted::new(ScriptedConfig::default())),
         language: "en",
@@ -376,7 +477,7 @@ macro_rules! conformance {
             $(
                 #[tokio::test]
                 async fn $check() {
-                    let Some(subject) = crate::$provider() else { return };
+                    let Some(subject) = crate::$provider().await else { return };
                     crate::checks::$check(&subject).await;
                 }
             )+
@@ -392,6 +493,8 @@ conformance!(espeak: audio_then_done, text_may_come_late, odd_text_does_not_fail
     many_streams_share_the_pool);
 conformance!(sherpa: audio_then_done, text_may_come_late, odd_text_does_not_fail,
     no_text_is_done_at_once, what_is_unknown_is_refused, many_streams_share_the_pool);
+conformance!(cartesia: audio_then_done, text_may_come_late, odd_text_does_not_fail,
+    no_text_is_done_at_once, what_is_unknown_is_refused, faster_is_shorter);
 conformance!(scripted: audio_then_done, text_may_come_late, odd_text_does_not_fail,
     no_text_is_done_at_once, what_is_unknown_is_refused, faster_is_shorter);
 
@@ -408,7 +511,7 @@ fn a_missing_program_names_the_package() {
 /// The chunker's phrases and the voice's spans agree on what the reply's text is.
 #[tokio::test]
 async fn a_cut_reply_is_covered_by_its_spans() {
-    let Some(subject) = flite() else { return };
+    let Some(subject) = flite().await else { return };
     let reply =
         "Of course! Dr. Smith is in on Monday, at 9 a.m., and costs $42.50. Shall I book it?";
     let mut chunker = Chunker::new(tts::ChunkPlan::default());

@@ -189,9 +189,23 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "transcriber.model",
         kind: Kind::Text,
-        preset: Value("moonshine-tiny-en"),
-        about: "The model: an id of `causerie models list`, or the path of a folder with the files \
-                the provider needs.",
+        preset: Unset { example: "moonshine-tiny-en" },
+        about: "The model. moonshine and sherpa-onnx: an id of `causerie models list`, or the path \
+                of a folder with the files the provider needs. deepgram: its name. Unset: \
+                moonshine-tiny-en, or nova-3 for deepgram.",
+    },
+    Key {
+        name: "transcriber.base_url",
+        kind: Kind::Url,
+        preset: Value(asr::deepgram::BASE_URL),
+        about: "deepgram: the server. `/v1/listen` is appended, and https becomes wss.",
+    },
+    Key {
+        name: "transcriber.api_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "0123456789abcdef" },
+        about: "deepgram: the key. Better given in the environment than in a file. Unset: none is \
+                sent.",
     },
     Key {
         name: "transcriber.turn_model",
@@ -223,7 +237,21 @@ pub(super) const KEYS: &[Key] = &[
         name: "voice.model",
         kind: Kind::Text,
         preset: Unset { example: "voices/fr_FR-siwis-medium" },
-        about: "sherpa-onnx: the path of a folder with a Piper, Kokoro or Matcha voice.",
+        about: "sherpa-onnx: the path of a folder with a Piper, Kokoro or Matcha voice. cartesia: \
+                the name of its model. Unset: sonic-3.5 for cartesia.",
+    },
+    Key {
+        name: "voice.base_url",
+        kind: Kind::Url,
+        preset: Value(tts::cartesia::BASE_URL),
+        about: "cartesia: the server. `/tts/websocket` is appended, and https becomes wss.",
+    },
+    Key {
+        name: "voice.api_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "sk_car_..." },
+        about: "cartesia: the key. Better given in the environment than in a file. Unset: none is \
+                sent.",
     },
     Key {
         name: "voice.processes",

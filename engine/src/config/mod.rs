@@ -120,8 +120,12 @@ pub struct Journal {
 pub struct Transcriber {
     /// Who.
     pub provider: TranscriberProvider,
-    /// An id of the model manifest, or the path of a folder.
+    /// An id of the model manifest, the path of a folder, or the service's name for it.
     pub model: String,
+    /// The service.
+    pub base_url: ServerUrl,
+    /// The service's key.
+    pub api_key: Option<Secret>,
     /// Ask the Smart Turn model whether the caller has finished.
     pub turn_model: bool,
     /// It takes the place of one that is not here.
@@ -135,8 +139,12 @@ pub struct Voice {
     pub provider: VoiceProvider,
     /// The provider's name for the voice.
     pub voice: Option<String>,
-    /// The path of a folder with a neural voice.
+    /// The path of a folder with a neural voice, or the service's name for its model.
     pub model: Option<String>,
+    /// The service.
+    pub base_url: ServerUrl,
+    /// The service's key.
+    pub api_key: Option<Secret>,
     /// How many programs may speak at once.
     pub processes: usize,
     /// It takes the place of one that is not here.
@@ -203,6 +211,7 @@ impl Config {
             (None, Defaults::Vapi) => Background::Office,
         };
         let threads = |number: u64| (number > 0).then(|| count(number));
+        let transcriber = reader.choice("transcriber.provider", TranscriberProvider::from_name);
         Self {
             listen: reader.address("listen"),
             public_url: reader.optional_url("public_url"),
@@ -226,8 +235,12 @@ impl Config {
             recording: Recording { enabled: reader.flag("recording.enabled") },
             journal: Journal { enabled: reader.flag("journal.enabled") },
             transcriber: Transcriber {
-                provider: reader.choice("transcriber.provider", TranscriberProvider::from_name),
-                model: reader.text("transcriber.model"),
+                provider: transcriber,
+                model: reader
+                    .optional_text("transcriber.model")
+                    .unwrap_or_else(|| transcriber.default_model().to_owned()),
+                base_url: reader.server_url("transcriber.base_url"),
+                api_key: reader.optional_secret("transcriber.api_key"),
                 turn_model: reader.flag("transcriber.turn_model"),
                 stand_in: reader.flag("transcriber.stand_in"),
             },
@@ -235,6 +248,8 @@ impl Config {
                 provider: reader.choice("voice.provider", VoiceProvider::from_name),
                 voice: reader.optional_text("voice.voice"),
                 model: reader.optional_text("voice.model"),
+                base_url: reader.server_url("voice.base_url"),
+                api_key: reader.optional_secret("voice.api_key"),
                 processes: count(reader.integer("voice.processes")),
                 stand_in: reader.flag("voice.stand_in"),
             },
@@ -391,6 +406,8 @@ mod tests {
         let sources = environment(&[
             ("CAUSERIE_TWILIO_AUTH_TOKEN", "hunter2"),
             ("CAUSERIE_MODEL_API_KEY", "hunter2"),
+            ("CAUSERIE_TRANSCRIBER_API_KEY", "hunter2"),
+            ("CAUSERIE_VOICE_API_KEY", "hunter2"),
         ]);
         let config = Config::load(&sources).expect("sound");
         assert_eq!(config.twilio.auth_token.as_ref().map(Secret::expose), Some("hunter2"));

@@ -38,6 +38,19 @@ choice! {
         Moonshine = "moonshine",
         /// A streaming model of sherpa-onnx, on this machine.
         SherpaOnnx = "sherpa-onnx",
+        /// Deepgram's service: some fifty languages.
+        Deepgram = "deepgram",
+    }
+}
+
+impl TranscriberProvider {
+    /// The model that is used where none is named.
+    pub const fn default_model(self) -> &'static str {
+        match self {
+            // sherpa-onnx has none of ours: what is missing is then said with this name.
+            Self::Moonshine | Self::SherpaOnnx => "moonshine-tiny-en",
+            Self::Deepgram => asr::deepgram::MODEL,
+        }
     }
 }
 
@@ -52,6 +65,8 @@ choice! {
         EspeakNg = "espeak-ng",
         /// A neural voice of sherpa-onnx, on this machine.
         SherpaOnnx = "sherpa-onnx",
+        /// Cartesia's service: some forty languages.
+        Cartesia = "cartesia",
     }
 }
 

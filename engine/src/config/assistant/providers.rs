@@ -17,7 +17,6 @@ const TRANSCRIBERS: &[&str] = &[
     "azure",
     "cartesia",
     "custom-transcriber",
-    "deepgram",
     "gladia",
     "google",
     "openai",
@@ -31,7 +30,6 @@ const TRANSCRIBERS: &[&str] = &[
 const VOICES: &[&str] = &[
     "11labs",
     "azure",
-    "cartesia",
     "custom-voice",
     "deepgram",
     "hume",
@@ -78,16 +76,15 @@ pub struct Unserved {
     pub provider: String,
 }
 
-/// Whether `provider` is one of Vapi's that are not here: then the configured one takes its place
-/// where it may, and the call is refused where not.
+/// `provider` is one of Vapi's that are not here: the configured one takes its place where it may,
+/// and the call is refused where not.
 fn elsewhere(
     provider: Option<&str>,
-    theirs: &[&str],
     stage: (Stage, &str, bool),
     check: &mut Validation,
 ) -> Option<Unserved> {
     let (stage, field, stand_in) = stage;
-    let provider = provider.filter(|provider| theirs.contains(provider))?;
+    let provider = provider?;
     check.without_effect(format!("{field}.provider {provider}"));
     (!stand_in).then(|| Unserved { stage, provider: provider.to_owned() })
 }
@@ -105,11 +102,20 @@ pub(super) fn transcriber_of(
     let provider = wire.provider.as_deref();
     let names = known(TranscriberProvider::NAMES, TRANSCRIBERS);
     check.one_of("transcriber.provider", provider, &names);
-    if provider.is_some_and(|provider| TRANSCRIBERS.contains(&provider)) {
+    // A service of ours is here for those who have its key.
+    let deepgram = TranscriberProvider::Deepgram;
+    let keyless = transcriber.provider != deepgram && transcriber.api_key.is_none();
+    let is_elsewhere =
+        |provider: &str| TRANSCRIBERS.contains(&provider) || keyless && provider == deepgram.name();
+    if provider.is_some_and(is_elsewhere) {
         let stage = (Stage::Transcriber, "transcriber", transcriber.stand_in);
-        return (transcriber, elsewhere(provider, TRANSCRIBERS, stage, check));
+        return (transcriber, elsewhere(provider, stage, check));
     }
     if let Some(provider) = provider.and_then(TranscriberProvider::from_name) {
+        // A model that is configured for another provider means nothing to this one.
+        if provider != transcriber.provider {
+            provider.default_model().clone_into(&mut transcriber.model);
+        }
         transcriber.provider = provider;
     }
     if let Some(model) = &wire.model {
@@ -127,15 +133,20 @@ pub(super) fn voice_of(
     let mut voice = config.voice.clone();
     let provider = wire.provider.as_deref();
     check.one_of("voice.provider", provider, &known(VoiceProvider::NAMES, VOICES));
-    if provider.is_some_and(|provider| VOICES.contains(&provider)) {
+    let cartesia = VoiceProvider::Cartesia;
+    let keyless = voice.provider != cartesia && voice.api_key.is_none();
+    let is_elsewhere =
+        |provider: &str| VOICES.contains(&provider) || keyless && provider == cartesia.name();
+    if provider.is_some_and(is_elsewhere) {
         // Its voices mean nothing to the stand-in.
         let stage = (Stage::Voice, "voice", voice.stand_in);
-        return (voice, elsewhere(provider, VOICES, stage, check));
+        return (voice, elsewhere(provider, stage, check));
     }
     if let Some(provider) = provider.and_then(VoiceProvider::from_name) {
-        // A voice that is configured for another provider means nothing to this one.
+        // What is configured for another provider means nothing to this one.
         if provider != voice.provider {
             voice.voice = None;
+            voice.model = None;
         }
         voice.provider = provider;
     }
@@ -189,7 +200,7 @@ pub(super) fn model_of(
     }
     let unserved = if provider.is_some_and(|provider| MODELS.contains(&provider)) {
         let stage = (Stage::Model, "model", model.stand_in);
-        elsewhere(provider, MODELS, stage, check)
+        elsewhere(provider, stage, check)
     } else if model.stand_in && provider.is_some_and(|provider| provider != model.provider.name()) {
         // The stand-in has a name of its own.
         check.without_effect(format!("model.provider {}", provider.unwrap_or_default()));
@@ -211,6 +222,29 @@ mod tests {
     use crate::config::Secret;
     use crate::config::assistant::Assistant;
     use crate::config::assistant::tests::config;
+
+    #[test]
+    fn a_service_is_here_for_those_who_have_its_key() {
+        use crate::config::{TranscriberProvider, VoiceProvider};
+
+        let json = json!({
+            "transcriber": {"provider": "deepgram", "model": "nova-3-medical"},
+            "voice": {"provider": "cartesia", "voiceId": "a", "model": "sonic-3"},
+        });
+        let without = Assistant::from_json(&json.to_string(), &config(&[])).expect("it is kept");
+        let unserved: Vec<_> = without.unserved.iter().map(|it| it.provider.as_str()).collect();
+        assert_eq!(unserved, ["deepgram", "cartesia"]);
+
+        let keys =
+            [("CAUSERIE_TRANSCRIBER_API_KEY", "hunter2"), ("CAUSERIE_VOICE_API_KEY", "hunter2")];
+        let with = Assistant::from_json(&json.to_string(), &config(&keys)).expect("it is sound");
+        assert_eq!(with.unserved, []);
+        assert_eq!(with.transcriber.provider, TranscriberProvider::Deepgram);
+        assert_eq!(with.transcriber.model, "nova-3-medical");
+        assert_eq!(with.voice.provider, VoiceProvider::Cartesia);
+        assert_eq!(with.voice.model.as_deref(), Some("sonic-3"));
+        assert!(!format!("{with:?}").contains("hunter2"));
+    }
 
     #[test]
     fn a_customers_own_server_gets_neither_our_key_nor_requests_in_advance() {
