@@ -136,6 +136,8 @@ impl Ingress {
                         since: self.clock.moment(since, now),
                     });
                 }
+                Some(GateEvent::Doubted) => return Poll::Ready(Input::SpeechDoubted),
+                Some(GateEvent::Assured) => return Poll::Ready(Input::SpeechAssured),
                 None => {}
             }
         }

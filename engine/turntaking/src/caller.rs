@@ -49,6 +49,8 @@ pub(crate) enum Coverage {
 pub(crate) struct Caller {
     /// The voice gate is open, since then.
     voicing: Option<Instant>,
+    /// What it is open for may be a noise.
+    unsure: bool,
     /// The end of the last speech.
     spoke_until: Option<Instant>,
     pieces: Vec<Piece>,
@@ -110,8 +112,23 @@ impl Caller {
         let closed = self.voicing.is_none();
         if closed {
             self.voicing = Some(since);
+            self.unsure = false;
         }
         closed
+    }
+
+    /// Whether the gate may be open for a noise. Returns false where nothing changes.
+    pub(crate) fn doubt(&mut self, unsure: bool) -> bool {
+        let changes = self.voicing.is_some() && self.unsure != unsure;
+        if changes {
+            self.unsure = unsure;
+        }
+        changes
+    }
+
+    /// The gate is open, and may be for a noise.
+    pub(crate) const fn is_unsure(&self) -> bool {
+        self.unsure && self.voicing.is_some()
     }
 
     /// The gate closed. Returns false where it was closed.

@@ -234,6 +234,8 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::SpeechDoubted => self.on_speech_doubted(now, true),
+            Input::SpeechAssured => self.on_speech_doubted(now, false),
             Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);

@@ -132,6 +132,10 @@ pub enum Input<'a> {
         /// When the last voiced window ended.
         since: Instant,
     },
+    /// What the voice gate is open for may be a noise that resembles a voice.
+    SpeechDoubted,
+    /// It is a voice after all.
+    SpeechAssured,
     /// The caller's line gave a single steady tone, as answering machines do.
     Beep {
         /// When it ended.

@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub voiced: Duration,
     /// It goes on; otherwise it has been over for [`OVER_AFTER`].
     pub voicing: bool,
+    /// It may be a noise that resembles a voice.
+    pub unsure: bool,
     /// [`VERDICT_WITHIN`] has passed.
     pub overdue: bool,
 }
@@ -43,7 +45,7 @@ pub enum Verdict {
 
 /// The verdict on speech while playback is held.
 pub fn verdict(plan: &StopSpeakingPlan, phrases: &Phrases, evidence: Evidence<'_>) -> Verdict {
-    let Evidence { words, voiced, voicing, overdue } = evidence;
+    let Evidence { words, voiced, voicing, unsure, overdue } = evidence;
     match phrases.meaning(words) {
         Meaning::Interruption => Verdict::Interruption,
         Meaning::Acknowledgement if overdue || !voicing => Verdict::Resume,
@@ -58,7 +60,8 @@ pub fn verdict(plan: &StopSpeakingPlan, phrases: &Phrases, evidence: Evidence<'_
                 Verdict::Undecided
             }
         }
-        _ if voiced >= plan.voice => Verdict::Interruption,
+        // A noise that resembles a voice takes words.
+        _ if voiced >= plan.voice && !unsure => Verdict::Interruption,
         _ if overdue || !voicing => Verdict::Resume,
         _ => Verdict::Undecided,
     }
@@ -86,8 +89,13 @@ mod tests {
     use crate::language::Language;
     use crate::settings::Settings;
 
-    const NOTHING: Evidence<'static> =
-        Evidence { words: "", voiced: Duration::ZERO, voicing: true, overdue: false };
+    const NOTHING: Evidence<'static> = Evidence {
+        words: "",
+        voiced: Duration::ZERO,
+        voicing: true,
+        unsure: false,
+        overdue: false,
+    };
 
     fn phrases(plan: &StopSpeakingPlan) -> Phrases {
         Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, Language::ALL)
@@ -105,6 +113,14 @@ mod tests {
         assert_eq!(judge(0, Evidence { voiced: voiced(199), ..NOTHING }), Verdict::Undecided);
         assert_eq!(judge(0, Evidence { voiced: voiced(200), ..NOTHING }), Verdict::Interruption);
         assert_eq!(judge(2, Evidence { voiced: voiced(399), ..NOTHING }), Verdict::Undecided);
+    }
+
+    #[test]
+    fn what_may_be_noise_takes_words() {
+        let noise = Evidence { voiced: Duration::from_millis(380), unsure: true, ..NOTHING };
+        assert_eq!(judge(0, noise), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { overdue: true, ..noise }), Verdict::Resume);
+        assert_eq!(judge(0, Evidence { words: "les horaires", ..noise }), Verdict::Interruption);
     }
 
     #[test]

@@ -340,6 +340,8 @@ fn is_callers(input: &Input<'_>) -> bool {
         input,
         Input::SpeechStarted { .. }
             | Input::SpeechStopped { .. }
+            | Input::SpeechDoubted
+            | Input::SpeechAssured
             | Input::Transcript { .. }
             | Input::EndOfTurn { .. }
             | Input::TurnResumed

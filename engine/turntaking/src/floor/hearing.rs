@@ -61,6 +61,24 @@ impl Floor {
         }
     }
 
+    /// A noise that resembles a voice only holds the assistant; once it is a voice it may do more.
+    pub(super) fn on_speech_doubted(&mut self, now: Instant, unsure: bool) {
+        if !self.caller.doubt(unsure) {
+            self.counters.late += 1;
+            return;
+        }
+        if unsure {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Hearing) {
+            State::Speaking(speaking) if !self.is_uninterruptible(&speaking.reply) => {
+                self.hold(now, speaking.reply);
+            }
+            state => self.state = state,
+        }
+        self.judge(now);
+    }
+
     pub(super) fn on_speech_stopped(&mut self, now: Instant, since: Instant) {
         let since = since.min(now);
         let Some(began) = self.caller.voicing() else {

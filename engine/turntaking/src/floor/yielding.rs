@@ -77,6 +77,7 @@ impl Floor {
             words: self.caller.text(),
             voiced: yielding.voiced + current,
             voicing,
+            unsure: self.caller.is_unsure(),
             overdue: now >= self.verdict_at(yielding),
         };
         let plan = &self.settings.stop_speaking;
