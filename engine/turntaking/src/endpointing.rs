@@ -17,8 +17,12 @@
 //! group off a card, so there only the form of what is dictated counts ([`crate::dictation`]).
 //!
 //! The weights were fitted on 45 read sentences (English and French, 8 kHz) with 60 pauses of 64
-//! ms and more, and rounded until nothing changed when one of them moved by a quarter. The sums
-//! are in whole numbers, so that every machine waits the same.
+//! ms and more, and rounded until nothing changed when one of them moved by a quarter. How many
+//! words were said tells much in such sentences and little in a conversation, so it counts up to
+//! the eighth word only. What was tried and left out: pitch, loudness and length of the last
+//! syllables (within speakers they raise the area under the curve from 0.71 to 0.76, and spare no
+//! cut at the same delay), and more looks of the turn model at the same pause. The sums are in
+//! whole numbers, so that every machine waits the same.
 
 use std::time::Duration;
 
