@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing, saying which and why before it does.
 #
-#   scripts/packages.sh [NEED...]     NEED: cc ca-certificates flite espeak-ng pip npm
+#   scripts/packages.sh [NEED...]     NEED: cc ca-certificates flite espeak-ng pip npm venv
 #
 # With no NEED: what building and running Causerie takes. `pip` and `npm` are asked for by the
-# scripts that download, and only when they have something to download.
+# scripts that download, and only when they have something to download; `venv` by scripts/peers.sh.
 set -euo pipefail
 
 fail() {
@@ -19,6 +19,7 @@ met() {
         ca-certificates) [[ -e /etc/ssl/certs/ca-certificates.crt ]] ;;
         flite | espeak-ng | npm) command -v "$1" >/dev/null ;;
         pip) python3 -c 'import pip' 2>/dev/null ;;
+        venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
         *) fail "unknown need \`$1\`" ;;
     esac
 }
@@ -27,6 +28,7 @@ packages() {
     case $1 in
         cc) echo gcc libc6-dev ;;
         pip) echo python3 python3-pip ;;
+        venv) echo python3 python3-venv ;;
         *) echo "$1" ;;
     esac
 }
@@ -38,6 +40,7 @@ reason() {
         flite) echo "the default English voice" ;;
         espeak-ng) echo "the default voice for French and other languages" ;;
         pip) echo "the client of the Python package index, which carries the native libraries and models" ;;
+        venv) echo "Python's virtual environments, for the engines that Causerie is measured beside" ;;
         npm) echo "the client of the npm registry, which carries a speech recognition model and Vapi's SDKs" ;;
     esac
 }

@@ -248,6 +248,12 @@ fn results(heard: &Heard) -> Value {
         "is_final": heard.is_final,
         "speech_final": false,
         "from_finalize": heard.from_finalize,
+        // Of the request and the model; there are clients that do without no part of it.
+        "metadata": {
+            "request_id": "8c9f3bd4-6a29-4f4b-9d0c-1d6c43c1f3ce",
+            "model_info": {"name": "general-nova-3", "version": "2025-04-17.21547", "arch": "nova-3"},
+            "model_uuid": "5b9b5c22-8d55-4c3a-a4a4-f9b1b1a1f3d7",
+        },
         "channel": {"alternatives": [
             {"transcript": text.join(" "), "confidence": 0.99, "words": words},
         ]},
