@@ -49,7 +49,7 @@ pub(crate) enum Coverage {
 pub(crate) struct Caller {
     /// The voice gate is open, since then.
     voicing: Option<Instant>,
-    /// What it is open for may be a noise.
+    /// What it opened for last may be a noise.
     unsure: bool,
     /// The end of the last speech.
     spoke_until: Option<Instant>,
@@ -126,9 +126,9 @@ impl Caller {
         changes
     }
 
-    /// The gate is open, and may be for a noise.
+    /// What the gate opened for last may be a noise.
     pub(crate) const fn is_unsure(&self) -> bool {
-        self.unsure && self.voicing.is_some()
+        self.unsure
     }
 
     /// The gate closed. Returns false where it was closed.
