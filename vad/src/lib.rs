@@ -15,6 +15,7 @@
 pub mod batcher;
 mod bell;
 pub mod detector;
+pub mod echo;
 pub mod energy;
 pub mod error;
 pub mod gate;
@@ -28,6 +29,7 @@ pub mod turn_stream;
 pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
+pub use echo::EchoGate;
 pub use detector::{Score, Vad, VadStream};
 pub use energy::EnergyVad;
 pub use error::LoadError;

@@ -241,7 +241,7 @@ impl Session {
                 TransportEvent::Audio { at } => {
                     self.stats.frames_in += 1;
                     self.tap.caller(at, now, &self.frame);
-                    self.ingress.push(now, at, &self.frame);
+                    self.ingress.push(now, at, &self.frame, &*self.transport);
                 }
                 TransportEvent::Digit(digit) => self.tell(Input::Digit { digit }, now),
                 TransportEvent::Played { turn, until, acknowledged } => {

@@ -60,9 +60,24 @@ pub trait MediaTransport: Send {
     /// heard last, until the next reply is queued.
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>);
 
+    /// When the samples being played are heard, by the best estimate there is at `now`; `None` where
+    /// nothing is being played. Beyond the samples there are, silence is heard.
+    fn playback(&self, now: Instant) -> Option<Playback>;
+
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].
     fn close(&mut self, now: Instant);
+}
+
+/// A stretch of playback without a break, and its place in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playback {
+    /// The reply.
+    pub turn: TurnId,
+    /// The first of its samples in this stretch.
+    pub first: u64,
+    /// When that is heard.
+    pub at: Instant,
 }
 
 /// What happens on a leg.

@@ -1,8 +1,9 @@
 //! How calls reach the engine: the [`MediaTransport`] trait and its carriers.
 
 pub mod egress_clock;
+pub mod line_echo;
 pub mod media;
 pub mod scripted;
 pub mod twilio;
 
-pub use media::{LegEnd, MediaTransport, TransportEvent};
+pub use media::{LegEnd, MediaTransport, Playback, TransportEvent};

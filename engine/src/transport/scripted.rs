@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
-use super::media::{LegEnd, MediaTransport, TransportEvent};
+use super::line_echo::LineEcho;
+use super::media::{LegEnd, MediaTransport, Playback, TransportEvent};
 use crate::carrier::script::{Caller, CallerScript, CueTimes};
 
 /// Between two frames, either way.
@@ -66,6 +67,7 @@ pub struct ScriptedLeg {
     rate: SampleRate,
     latency: Duration,
     end: LegEnd,
+    echo: Option<LineEcho>,
     caller: Caller,
     /// When the next frame is due; `None` before the first poll.
     due: Option<Instant>,
@@ -92,6 +94,8 @@ struct Reply {
     played: u64,
     /// When the first sample of this run may be heard.
     from: Option<Instant>,
+    /// That sample.
+    first: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +121,9 @@ impl ScriptedLeg {
         let (report, log) = oneshot::channel();
         let leg = Self {
             rate: line.rate,
-            latency: line.latency,
+            latency: FRAME * line.latency.as_millis().div_ceil(FRAME.as_millis()) as u32,
             end: line.end,
+            echo: None,
             caller: Caller::new(line.script, line.rate),
             due: None,
             events: VecDeque::new(),
@@ -134,6 +139,13 @@ impl ScriptedLeg {
         (leg, log)
     }
 
+    /// The same on a line that returns what is heard. The echo is part of the caller's side.
+    #[must_use]
+    pub fn with_echo(mut self, echo: LineEcho) -> Self {
+        self.echo = Some(echo);
+        self
+    }
+
     /// 20 ms of the call.
     fn step(&mut self, now: Instant) {
         let mut heard = vec![0; self.frame.len()];
@@ -141,6 +153,9 @@ impl ScriptedLeg {
         let at = self.caller.position();
         let step = self.caller.step(&heard, &mut self.frame);
         self.log.agent.extend(heard);
+        if let Some(echo) = &self.echo {
+            echo.add(&self.log.agent, &mut self.frame);
+        }
         if step.gap {
             self.log.caller.resize(self.log.agent.len(), 0);
         } else {
@@ -171,8 +186,10 @@ impl ScriptedLeg {
         }
         if reply.from.is_none() {
             self.runs += 1;
+            reply.first = reply.played;
         }
-        if now < *reply.from.get_or_insert(now + latency) {
+        let from = *reply.from.get_or_insert(now + latency);
+        if now < from {
             return;
         }
         let count = ready.len().min(heard.len());
@@ -269,6 +286,7 @@ impl MediaTransport for ScriptedLeg {
                     state: State::Playing,
                     played: 0,
                     from: None,
+                    first: 0,
                 });
             }
         }
@@ -305,6 +323,12 @@ impl MediaTransport for ScriptedLeg {
             let (start, end) = (index(range.start), index(range.end));
             out.extend(&reply.samples[start.min(end)..end]);
         }
+    }
+
+    fn playback(&self, _now: Instant) -> Option<Playback> {
+        let reply = self.reply.as_ref().filter(|reply| reply.state == State::Playing)?;
+        // The frame that is heard first ends then.
+        Some(Playback { turn: reply.turn, first: reply.first, at: reply.from? - FRAME })
     }
 
     fn close(&mut self, _now: Instant) {

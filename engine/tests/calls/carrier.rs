@@ -7,7 +7,7 @@ use codecs::SampleRate;
 use engine::carrier::{Action, When};
 use engine::session::Command;
 use engine::transport::scripted::ScriptedLeg;
-use engine::transport::{LegEnd, MediaTransport, TransportEvent};
+use engine::transport::{LegEnd, MediaTransport, Playback, TransportEvent};
 use turntaking::input::{EndReason, TurnId};
 use turntaking::time::Instant;
 
@@ -127,6 +127,10 @@ impl MediaTransport for Open {
 
     fn run(&self) -> u64 {
         self.0.run()
+    }
+
+    fn playback(&self, now: Instant) -> Option<Playback> {
+        self.0.playback(now)
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use codecs::SampleRate;
 use engine::carrier::When;
 use engine::transport::scripted::ScriptedLeg;
-use engine::transport::{MediaTransport, TransportEvent};
+use engine::transport::{MediaTransport, Playback, TransportEvent};
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -83,6 +83,10 @@ impl MediaTransport for Coarse {
 
     fn run(&self) -> u64 {
         self.leg.run()
+    }
+
+    fn playback(&self, now: Instant) -> Option<Playback> {
+        self.leg.playback(now)
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

@@ -25,6 +25,7 @@ use turntaking::time::Instant;
 
 use super::outbound::MarkName;
 use super::playhead::{Path, Playhead};
+use crate::transport::media::Playback;
 
 /// 20 ms at 8 kHz.
 const FRAME: u64 = 160;
@@ -346,6 +347,14 @@ impl Playout {
     /// See [`crate::transport::MediaTransport::run`].
     pub(crate) fn run(&self) -> u64 {
         self.current.as_ref().map_or(0, |reply| reply.reported_run)
+    }
+
+    /// See [`crate::transport::MediaTransport::playback`].
+    pub(crate) fn playback(&self, now: Instant) -> Option<Playback> {
+        let reply = self.current.as_ref().filter(|reply| reply.state == State::Playing)?;
+        let run = reply.run.as_ref()?;
+        let heard = run.at(now) >= reply.end() && reply.finished;
+        (!heard).then(|| Playback { turn: reply.turn, first: run.first(), at: run.began() })
     }
 
     /// The next frame to send at `now`, if one is due; audio goes to `payload` (emptied first).
