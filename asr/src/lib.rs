@@ -6,11 +6,14 @@
 //! | [`sherpa`] | those of the model | a streaming transducer, all calls in one batch |
 //! | [`scripted`] | any | knows the words beforehand: for tests on virtual time |
 //!
+//! [`denoise`] puts a denoiser before any of them.
+//!
 //! A stream is fed and polled by its call's task, which never blocks, locks or (per frame)
 //! allocates; inference runs on the provider's own threads of lower priority. `tests/conformance.rs`
 //! is what every provider must pass. [`wer`] measures how many words were wrong.
 #![forbid(unsafe_code)]
 
+pub mod denoise;
 mod history;
 mod link;
 pub mod moonshine;

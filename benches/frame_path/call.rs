@@ -41,7 +41,7 @@ impl Running {
     pub(crate) async fn start(greeting: Duration) -> Result<Self, Box<dyn std::error::Error>> {
         let data = tempfile::tempdir()?;
         let config = config(data.path())?;
-        let mut assistant = assemble::assistant(&config)?;
+        let mut assistant = assemble::assistant(&config).await?;
         assistant.settings.first_message = SENTENCE.repeat(greeting.as_secs() as usize / 4 + 1);
         assistant.settings.first_message_interruptions = false;
         // It hears nothing: words are events, not frames.

@@ -4,6 +4,8 @@
 //! and there is no runtime, clock, thread or file. Functions named `*_into` never allocate.
 #![forbid(unsafe_code)]
 
+pub mod ambience;
+pub mod beep;
 pub mod dtmf;
 pub mod g711;
 pub mod l16;

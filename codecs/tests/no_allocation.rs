@@ -5,6 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Duration;
 
+use codecs::ambience::Ambience;
+use codecs::beep::BeepDetector;
 use codecs::dtmf::{self, DtmfDetector};
 use codecs::g711::Law;
 use codecs::noise::Noise;
@@ -53,6 +55,8 @@ fn a_frame_through_every_codec_allocates_nothing() {
     let mut bytes = [0; 320];
     let mut floats = [0.0; 160];
     let mut detector = DtmfDetector::new();
+    let mut beeps = BeepDetector::new(SampleRate::HZ_8000);
+    let office = Ambience::office(SampleRate::HZ_8000);
     let mut noise = Noise::new(-30.0, 1);
     let mut tone = dtmf::tone(SampleRate::HZ_8000, '7', Duration::from_secs(1)).expect("a digit");
     let mut digits = 0;
@@ -60,6 +64,7 @@ fn a_frame_through_every_codec_allocates_nothing() {
         for _ in 0..50 {
             tone.fill_into(&mut samples);
             noise.add_into(&mut samples);
+            office.mix_into(u64::MAX, &mut samples);
             for law in [Law::Mu, Law::A] {
                 law.encode_into(&samples, &mut codes);
                 law.decode_into(&codes, &mut samples);
@@ -69,6 +74,7 @@ fn a_frame_through_every_codec_allocates_nothing() {
             pcm::to_f32_into(&samples, &mut floats);
             pcm::from_f32_into(&floats, &mut samples);
             detector.process(&samples, |_| digits += 1);
+            beeps.process(&samples, |beep| panic!("a key is no beep: {beep:?}"));
         }
     });
     assert_eq!((count, digits), (0, 1));

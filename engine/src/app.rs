@@ -14,7 +14,8 @@ use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{Config, PublicUrl};
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
-    CallClock, CallId, Registry, Session, SessionConfig, SessionEvent, Unserved, turn_away,
+    CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
+    turn_away,
 };
 use crate::store::Reporter;
 use crate::transport::MediaTransport;
@@ -87,7 +88,7 @@ impl Engine {
         config: &Config,
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
-        Self::with_assistant(config, assemble::assistant(config)?, observer).await
+        Self::with_assistant(config, assemble::assistant(config).await?, observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
@@ -222,6 +223,7 @@ impl App {
         &self,
         id: CallId,
         carrier_call: String,
+        direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
     ) {
@@ -246,10 +248,15 @@ impl App {
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
+        let mut settings = parts.assistant.settings.clone();
+        if direction == Direction::Inbound {
+            // Who calls is no machine, however long they speak.
+            settings.voicemail = None;
+        }
         let config = SessionConfig {
             id,
             carrier_call: carrier_call.clone(),
-            settings: parts.assistant.settings.clone(),
+            settings,
             seed: id.seed(),
             persona: parts.assistant.persona.clone(),
             providers: parts.assistant.providers.clone(),

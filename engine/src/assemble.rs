@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 
+use asr::denoise::Denoising;
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
@@ -15,10 +16,12 @@ use tts::{
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
+use crate::background::{self, BackgroundError};
 use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
 };
+use crate::endpointing::{EndpointingError, EndpointingModel};
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
@@ -67,9 +70,15 @@ pub enum AssembleError {
     /// The language model's settings.
     #[error(transparent)]
     Model(#[from] OpenAiSettingsError),
+    /// The background sound.
+    #[error(transparent)]
+    Background(#[from] BackgroundError),
     /// The assistant itself.
     #[error(transparent)]
     Assistant(#[from] config::AssistantError),
+    /// The endpointing server.
+    #[error(transparent)]
+    Endpointing(#[from] EndpointingError),
     /// A neural voice without a model.
     #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
     VoiceModel,
@@ -80,20 +89,25 @@ pub enum AssembleError {
 /// # Errors
 ///
 /// Where something is missing or wrong, with its remedy.
-pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
+pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
     let configured = config::Assistant::configured(config)?;
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
     }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
+    let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
     let providers = Providers {
+        endpointing: endpointing.map(Arc::new),
         vad: Arc::new(SileroVad::start(
             &runtime,
             &config.models_dir.join(SILERO),
             SileroSettings::default(),
         )?),
         turn_model: turn_model(config, &configured.transcriber, &runtime)?,
-        recognizer: recognizer(config, &configured, &runtime)?,
+        recognizer: match recognizer(config, &configured, &runtime)? {
+            recognizer if configured.denoising => Arc::new(Denoising::new(recognizer)),
+            recognizer => recognizer,
+        },
         model: model(&configured.model)?,
         synthesizer: synthesizer(config, &configured.voice)?,
     };
@@ -113,6 +127,7 @@ pub fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
             first_exempt: configured.first_phrase_exempt,
             ..ChunkPlan::default()
         },
+        background: background::load(&configured.background).await?,
     };
     // What would only be found out by the first caller is found out now.
     providers

@@ -7,11 +7,13 @@
 pub mod api;
 pub mod app;
 pub mod assemble;
+pub mod background;
 pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod endpointing;
 pub mod eval;
 pub mod llm;
 pub mod models;

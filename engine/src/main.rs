@@ -51,7 +51,7 @@ async fn run(command: Command, config: &Config) -> ExitCode {
         Command::Serve(_) => cli::serve::run(config).await,
         Command::Demo(args) => cli::demo::run(config, &args.out).await,
         Command::Call(args) => cli::call::run(&args, config).await,
-        Command::Replay(args) => cli::replay::run(&args.call, &config.data_dir),
+        Command::Replay(args) => cli::replay::run(&args, config),
         Command::Models(args) => {
             let library = Library::new(&config.models_dir);
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)

@@ -26,6 +26,7 @@ use tts::scripted::{Scripted as ScriptedVoice, ScriptedConfig};
 use tts::{ChunkPlan, VoiceConfig};
 use turntaking::input::{EndReason, Stage};
 use turntaking::settings::Settings;
+use turntaking::voicemail::VoicemailPlan;
 use vad::ScriptedVad;
 
 const PUBLIC_URL: &str = "https://voice.example";
@@ -91,8 +92,10 @@ fn assistant() -> Assistant {
             max_tokens: None,
             voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
             chunk_plan: ChunkPlan::default(),
+            background: None,
         },
         providers: Providers {
+            endpointing: None,
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(
@@ -259,6 +262,42 @@ async fn a_webhook_that_names_no_call_is_told_what_it_lacks() {
         let (status, body) = server.post(form, None).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
         assert!(body.contains("CallSid"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_machine_is_listened_for_on_calls_we_placed_only() {
+    for (direction, ends) in
+        [("outbound-api", EndReason::Voicemail), ("inbound", EndReason::CustomerEndedCall)]
+    {
+        let mut assistant = assistant();
+        let greeting = "Please leave your message after the tone.";
+        let heard = Utterance::evenly(greeting, Duration::from_millis(200));
+        assistant.providers.recognizer = Arc::new(ScriptedRecognizer::new([heard]));
+        assistant.settings.voicemail = Some(VoicemailPlan::default());
+        let mut server = serve_with(assistant, &[]).await;
+        let mut line = CarrierConfig::new(format!("ws://{}/twilio/media", server.address));
+        line.max_duration = Duration::from_secs(60);
+        let form = [("CallSid", line.call_sid.as_str()), ("Direction", direction)];
+        let url = format!("{PUBLIC_URL}/twilio/inbound");
+        let signature = AuthToken::new(AUTH_TOKEN).sign(&url, &form);
+        let (_, twiml) = server.post(&form, Some(&signature)).await;
+        line.custom_parameters = twiml
+            .split("<Parameter ")
+            .skip(1)
+            .map(|parameter| {
+                let mut quoted = parameter.split('"').skip(1).step_by(2).map(str::to_owned);
+                (quoted.next().expect("a name"), quoted.next().expect("a value"))
+            })
+            .collect();
+        let script = waits()
+            .then(When::AgentSilent(Duration::from_millis(300)), Action::Say(vec![8_000; 4_000]))
+            .then(When::AgentSilent(Duration::from_millis(500)), Action::HangUp);
+        let call = tokio::spawn(async { place_call(line, script).await.expect("a socket") });
+        assert_eq!(server.ended().await, ends, "{direction}");
+        call.await.expect("no panic");
+        server.stop();
+        server.stopped().await;
     }
 }
 

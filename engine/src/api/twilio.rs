@@ -8,9 +8,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::TWILIO_MEDIA;
 use crate::app::{App, SignatureCheck};
-use crate::session::{CallClock, CallId};
+use crate::session::{CallClock, CallId, Direction};
 use crate::transport::twilio::signature::HEADER;
 use crate::transport::twilio::{self, StartInfo, token, twiml};
+
+/// The name of the `<Parameter>` that says who called whom.
+const DIRECTION: &str = "causerieDirection";
 
 /// `POST /twilio/inbound`: a call has reached one of our numbers. Answered with TwiML that
 /// connects it to our socket, or turns it away where no place is free.
@@ -35,9 +38,11 @@ pub(super) async fn inbound(
         return xml(twiml::reject_busy());
     }
     let token = app.tokens().issue(call_sid, std::time::Instant::now());
+    let direction = params.iter().find(|(name, _)| name == "Direction");
+    let direction = Direction::of_twilio(direction.map_or("", |(_, value)| value));
     match twiml::connect_stream(
         &app.public_url().websocket(TWILIO_MEDIA),
-        &[(token::PARAMETER, &token)],
+        &[(token::PARAMETER, &token), (DIRECTION, direction.as_str())],
     ) {
         Ok(answer) => xml(answer),
         Err(error) => {
@@ -76,7 +81,10 @@ async fn serve(app: App, socket: WebSocket) {
     let accepted = twilio::accept(socket, app.twilio_settings(), ticker, verify).await;
     match accepted {
         Ok((leg, start, ())) => {
-            app.run_call(CallId::random(), start.call_sid, clock, Box::new(leg)).await;
+            let direction = start.custom_parameters.get(DIRECTION).map_or("", String::as_str);
+            let direction = Direction::of_twilio(direction);
+            let id = CallId::random();
+            app.run_call(id, start.call_sid, direction, clock, Box::new(leg)).await;
         }
         Err(error) => tracing::warn!(%error, "a media socket was closed"),
     }

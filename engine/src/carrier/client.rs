@@ -6,20 +6,31 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use codecs::{SampleRate, g711};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::impairment::{Chances, Fault, Impairments};
 use super::playout_model::{FRAME, PlayoutModel};
 use super::record::{CallEnd, CallRecord};
 use super::script::{Caller, CallerScript};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A WebSocket of messages: the real one, or one in memory.
+pub trait CarrierSocket:
+    Stream<Item = Result<Message, tungstenite::Error>>
+    + Sink<Message, Error = tungstenite::Error>
+    + Unpin
+{
+}
+
+impl<S> CarrierSocket for S where
+    S: Stream<Item = Result<Message, tungstenite::Error>>
+        + Sink<Message, Error = tungstenite::Error>
+        + Unpin
+{
+}
 
 /// How long the server may take to accept, to take a frame, and to close after `stop`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -103,15 +114,25 @@ pub async fn place_call(
             url: config.url.clone(),
             source: Box::new(source),
         })?;
-    Ok(Line::new(config, script, socket).run().await)
+    Ok(carry(config, script, socket).await)
+}
+
+/// Carries a call over a socket that is open, and follows the script until either side ends it.
+/// The url of `config` means nothing.
+pub async fn carry<S: CarrierSocket>(
+    config: CarrierConfig,
+    script: CallerScript,
+    socket: S,
+) -> CallRecord {
+    Line::new(config, script, socket).run().await
 }
 
 /// A message, and when it is through the network.
 type Underway<M> = VecDeque<(Instant, M)>;
 
-struct Line {
+struct Line<S> {
     config: CarrierConfig,
-    socket: Socket,
+    socket: S,
     caller: Caller,
     model: PlayoutModel,
     chances: Chances,
@@ -135,8 +156,8 @@ struct Line {
     lateness: Vec<Duration>,
 }
 
-impl Line {
-    fn new(config: CarrierConfig, script: CallerScript, socket: Socket) -> Self {
+impl<S: CarrierSocket> Line<S> {
+    fn new(config: CarrierConfig, script: CallerScript, socket: S) -> Self {
         let jitter_frames = config.jitter_buffer.as_millis().div_ceil(20);
         Self {
             caller: Caller::new(script, SampleRate::HZ_8000),

@@ -6,12 +6,13 @@
 
 pub mod client;
 pub mod impairment;
+pub mod memory;
 pub mod playout_model;
 pub mod record;
 pub mod script;
 pub mod webhook;
 
-pub use client::{CarrierConfig, CarrierError, place_call};
+pub use client::{CarrierConfig, CarrierError, CarrierSocket, carry, place_call};
 pub use impairment::{Fault, Impairments};
 pub use record::{CallEnd, CallRecord};
 pub use script::{Action, CallerScript, Cue, When};

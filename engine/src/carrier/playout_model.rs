@@ -19,6 +19,18 @@ pub struct Run {
     pub cleared: bool,
 }
 
+/// A `clear`, and what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cleared {
+    /// When it came, in samples since the call began.
+    pub at: u64,
+    /// Samples that were played of all that was queued and not cleared so far.
+    pub played: u64,
+    /// How many of them were queued before the next mark that had not come back; `None`: none was
+    /// outstanding.
+    pub next_mark: Option<u64>,
+}
+
 /// The carrier's side of a reply.
 #[derive(Debug)]
 pub struct PlayoutModel {
@@ -38,7 +50,7 @@ pub struct PlayoutModel {
     /// Frames since the call began.
     frames: u64,
     runs: Vec<Run>,
-    clears: Vec<u64>,
+    clears: Vec<Cleared>,
     most_queued: usize,
 }
 
@@ -82,10 +94,14 @@ impl PlayoutModel {
 
     /// Drops what was not played. The frame in the loudspeaker plays on to its end.
     pub fn clear(&mut self) {
+        self.clears.push(Cleared {
+            at: self.frames * FRAME as u64,
+            played: self.played,
+            next_mark: self.marks.front().map(|(queued, _)| *queued),
+        });
         self.queue.clear();
         self.queued = self.played;
         self.returned.extend(self.marks.drain(..).map(|(_, name)| name));
-        self.clears.push(self.frames * FRAME as u64);
         self.waited = None;
         if self.playing {
             self.playing = false;
@@ -142,8 +158,8 @@ impl PlayoutModel {
         &self.runs
     }
 
-    /// When clears came, in samples since the call began.
-    pub fn clears(&self) -> &[u64] {
+    /// The clears so far.
+    pub fn clears(&self) -> &[Cleared] {
         &self.clears
     }
 
@@ -217,7 +233,8 @@ mod tests {
         assert_eq!(returned(&mut model), ["end"]);
         assert_eq!(heard(&mut model), [0; 160]);
         assert_eq!(model.runs(), [Run { range: 0..160, cleared: true }]);
-        assert_eq!(model.clears(), [160]);
+        let cleared = Cleared { at: 160, played: 160, next_mark: Some(800) };
+        assert_eq!(model.clears(), [cleared]);
         model.media(&[CODE; 160]);
         assert_ne!(heard(&mut model), [0; 160]);
         assert_eq!(model.most_queued(), 800);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use codecs::SampleRate;
 use codecs::wav::{self, WavError};
 
-use super::playout_model::Run;
+use super::playout_model::{Cleared, Run};
 use super::script::{AUDIBLE, CueTimes};
 
 /// How a call ended, seen from the carrier.
@@ -35,8 +35,8 @@ pub struct CallRecord {
     pub cues: Vec<CueTimes>,
     /// Stretches of playback.
     pub runs: Vec<Run>,
-    /// When `clear` came.
-    pub clears: Vec<u64>,
+    /// Each `clear`, and what it found.
+    pub clears: Vec<Cleared>,
     /// Marks that were sent back.
     pub marks: u64,
     /// The most audio that ever waited to be played: the server's lead.

@@ -5,11 +5,11 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use turntaking::settings::Settings;
+use clap::ValueEnum as _;
 
 use super::EvalArgs;
-use crate::config::{self, Config};
-use crate::eval::{self, Costs, Options, Report};
+use crate::config::Config;
+use crate::eval::{self, Costs, Options, Part, Report};
 
 /// Runs the evaluation. Results go to standard output and into files, everything else to standard
 /// error. To be called outside any runtime: it has one of its own, whose clock stands still.
@@ -31,15 +31,21 @@ fn evaluate(args: &EvalArgs, config: &Config) -> Result<(), String> {
         return Ok(());
     }
     let folder = args.folder.clone().ok_or("no folder is given")?;
-    let settings = match &args.plan {
-        Some(path) => plan(path, config)?,
-        None => plan_of("{}", config).map_err(|error| error.to_string())?,
+    let assistant = match &args.plan {
+        Some(path) => plan(path)?,
+        None => serde_json::json!({}),
     };
     let options = Options {
         folder,
-        settings,
+        assistant,
+        parts: if args.parts.is_empty() {
+            Part::value_variants().to_vec()
+        } else {
+            args.parts.clone()
+        },
         slow: args.slow,
         patiences: if args.curve { eval::PATIENCES.to_vec() } else { Vec::new() },
+        interruptions: args.interruptions,
         oracle: args.oracle,
         costs: args.costs.as_deref().map_or_else(|| Ok(Costs::default()), costs)?,
         memo: args.memo.clone(),
@@ -82,12 +88,10 @@ fn costs(path: &Path) -> Result<Costs, String> {
     })
 }
 
-/// The settings of the assistant in the file at `path`.
-fn plan(path: &Path, config: &Config) -> Result<Settings, String> {
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    plan_of(&text, config).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn plan_of(json: &str, config: &Config) -> Result<Settings, config::AssistantError> {
-    config::Assistant::from_json(json, config).map(|assistant| assistant.settings)
+/// The assistant in the file at `path`.
+fn plan(path: &Path) -> Result<serde_json::Value, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    if value.is_object() { Ok(value) } else { Err(failed(&"an assistant is a JSON object")) }
 }

@@ -7,6 +7,7 @@ pub mod eval;
 pub mod models;
 pub mod replay;
 pub mod serve;
+mod what_if;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -155,6 +156,10 @@ pub struct EvalArgs {
     #[arg(value_name = "DIR", required_unless_present = "measure_costs")]
     pub folder: Option<PathBuf>,
 
+    /// What to look at [default: everything that the folder has material for]
+    #[arg(long = "part", value_name = "PART")]
+    pub parts: Vec<crate::eval::Part>,
+
     /// Play dictated utterances slowed, too: pauses of 0.7 to 1.8 s between groups of words
     #[arg(long)]
     pub slow: bool,
@@ -162,6 +167,10 @@ pub struct EvalArgs {
     /// Play the set again with more and with less patience, for the curve of cut-offs against delay
     #[arg(long)]
     pub curve: bool,
+
+    /// How often each voice is interrupted to compare history with what was audible
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub interruptions: usize,
 
     /// Play transcripts in, even where a recogniser is installed
     #[arg(long)]
@@ -206,6 +215,15 @@ pub struct ReplayArgs {
     /// Where recordings and journals are [default: data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<String>,
+
+    /// Compare the call's decisions with those that the startSpeakingPlan and stopSpeakingPlan of
+    /// this assistant would have taken
+    #[arg(long, value_name = "FILE.json")]
+    pub plan: Option<PathBuf>,
+
+    /// With --plan: write every decision
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub json: Option<PathBuf>,
 }
 
 impl Cli {

@@ -6,12 +6,23 @@ use std::process::ExitCode;
 
 use turntaking::journal::{self, ReplayReport};
 
+use super::{ReplayArgs, what_if};
+use crate::config::Config;
 use crate::recording::JOURNAL_FILE;
 
-/// Runs the journal of `call` (an id, or a path) through a fresh Floor and compares every output.
-/// Succeeds where all of them are the same.
-pub fn run(call: &str, data_dir: &Path) -> ExitCode {
-    let path = journal_path(call, data_dir);
+/// Runs the journal of a call (an id, or a path) through a fresh Floor and compares every output.
+/// Succeeds where all of them are the same. With a plan, compares its decisions instead.
+pub fn run(args: &ReplayArgs, config: &Config) -> ExitCode {
+    let path = journal_path(&args.call, &config.data_dir);
+    if let Some(plan) = &args.plan {
+        return match what_if::run(&path, plan, args.json.as_deref(), config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("causerie: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => {

@@ -119,6 +119,14 @@ pub(super) const KEYS: &[Key] = &[
                 choice, or Vapi's. ARCHITECTURE.md lists every difference.",
     },
     Key {
+        name: "background_sound",
+        kind: Kind::Text,
+        preset: Unset { example: "office" },
+        about: "What callers hear behind the voice, where the assistant's backgroundSound does not \
+                say: off, office (a quiet one, made by this engine), or a WAV or MP3 file, as a \
+                path or a URL. Unset: off, or office where `defaults` is vapi.",
+    },
+    Key {
         name: "twilio.account_sid",
         kind: Kind::Text,
         preset: Unset { example: "AC00000000000000000000000000000000" },

@@ -5,6 +5,7 @@
 //! once.
 
 mod assistant;
+mod background;
 mod example;
 mod key;
 mod problem;
@@ -21,7 +22,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use assistant::{Assistant, AssistantError};
+pub use assistant::{Assistant, AssistantError, Server};
+pub use background::Background;
 pub use example::annotated;
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
@@ -58,6 +60,8 @@ pub struct Config {
     pub assistant: Option<PathBuf>,
     /// What holds where the assistant says nothing.
     pub defaults: Defaults,
+    /// What is heard behind the voice, where the assistant does not say.
+    pub background: Background,
     /// Twilio.
     pub twilio: Twilio,
     /// Recordings.
@@ -178,6 +182,12 @@ impl Config {
 
     fn read(reader: &mut Reader) -> Self {
         let count = |number: u64| usize::try_from(number).expect("the key's range fits");
+        let defaults = reader.choice("defaults", Defaults::from_name);
+        let background = match (reader.optional_text("background_sound"), defaults) {
+            (Some(text), _) => Background::from_operator(&text),
+            (None, Defaults::Causerie) => Background::Off,
+            (None, Defaults::Vapi) => Background::Office,
+        };
         let threads = |number: u64| (number > 0).then(|| count(number));
         Self {
             listen: reader.address("listen"),
@@ -189,7 +199,8 @@ impl Config {
                 .expect("the key's range fits"),
             drain: Duration::from_secs(reader.integer("drain_seconds")),
             assistant: reader.optional_path("assistant"),
-            defaults: reader.choice("defaults", Defaults::from_name),
+            defaults,
+            background,
             twilio: Twilio {
                 account_sid: reader.optional_text("twilio.account_sid"),
                 auth_token: reader.optional_secret("twilio.auth_token"),

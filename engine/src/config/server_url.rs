@@ -16,11 +16,21 @@ impl ServerUrl {
     ///
     /// What is wrong with it, in words.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let Self(url) = Self::exact(text)?;
+        Ok(Self(url.trim_end_matches('/').to_owned()))
+    }
+
+    /// Reads `text`, to which nothing will be appended.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words.
+    pub fn exact(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| error.to_string())?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("it must begin with https:// or http://".to_owned());
         }
-        Ok(Self(text.trim_end_matches('/').to_owned()))
+        Ok(Self(text.to_owned()))
     }
 
     /// The URL itself, secrets and all: to send requests to.

@@ -13,9 +13,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "",
         &[
             "analysisPlan",
-            "backgroundDenoisingEnabled",
-            "backgroundSound",
-            "backgroundSpeechDenoisingPlan",
             "clientMessages",
             "compliancePlan",
             "credentialIds",
@@ -26,23 +23,20 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "forwardingPhoneNumber",
             "forwardingPhoneNumbers",
             "hipaaEnabled",
-            "hooks",
-            "messagePlan",
             "modelOutputInMessagesEnabled",
             "monitorPlan",
             "observabilityPlan",
             "pciEnabled",
             "recordingEnabled",
-            "server",
             "serverMessages",
             "serverUrl",
             "serverUrlSecret",
             "transportConfigurations",
             "videoRecordingEnabled",
-            "voicemailDetection",
-            "voicemailMessage",
         ],
     ),
+    ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
+    ("hooks", &["filters"]),
     ("transcriber", &["confidenceThreshold", "fallbackPlan"]),
     (
         "model",
@@ -71,8 +65,8 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ("model.messages", &["name", "tool_calls"]),
     ("voice", &["cachingEnabled", "fallbackPlan"]),
     ("voice.chunkPlan", &["formatPlan"]),
-    ("startSpeakingPlan", &["smartEndpointingEnabled"]),
-    ("startSpeakingPlan.smartEndpointingPlan", &["server"]),
+    ("server", SERVER),
+    ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",
         &[
@@ -95,6 +89,10 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+/// What of a server is taken and has no effect here.
+const SERVER: &[&str] =
+    &["backoffPlan", "credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
 #[derive(Debug, Default)]

@@ -245,6 +245,7 @@ mod tests {
     fn said(text: &str) -> Said {
         Said {
             role: Role::Assistant,
+            dictated: None,
             text: text.to_owned(),
             at_ms: 0,
             complete: false,

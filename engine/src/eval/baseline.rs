@@ -19,7 +19,7 @@ pub struct Pause {
     pub known: i64,
     /// When the gate told that speech went on; `None`: it did not.
     pub until: Option<i64>,
-    /// Smart-turn's score after [`SMART_TURN_AFTER`]; `None`: it was not that long.
+    /// Smart-turn's score after `SMART_TURN_AFTER`; `None`: it was not that long.
     pub score: Option<f32>,
 }
 

@@ -1,46 +1,72 @@
 //! A call, played through the engine's own session on virtual time.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asr::Recognizer;
 use tokio::sync::mpsc;
 use tts::scripted::{Scripted as ScriptedVoice, ScriptedConfig};
 use tts::{ChunkPlan, Synthesizer, VoiceConfig};
 use turntaking::journal::{self, Record};
 use turntaking::settings::Settings;
+use turntaking::time::Instant;
 
+use super::barge_in::echo::{Echo, EchoLeg};
 use super::line::RATE;
-use super::machine::Machine;
-use crate::carrier::CallerScript;
+use crate::carrier::playout_model::Cleared;
+use crate::carrier::{CallerScript, CarrierConfig, carry, memory};
 use crate::llm::{LanguageModel, ScriptedModel};
 use crate::recording::CallTap;
 use crate::session::{CallClock, CallId, Persona, Providers, Session, SessionConfig};
-use crate::transport::LegEnd;
-use crate::transport::scripted::{CallLog, ScriptedLeg, ScriptedLine};
+use crate::transport::egress_clock::Ticker;
+use crate::transport::scripted::{ScriptedLeg, ScriptedLine};
+use crate::transport::twilio::{self, TwilioSettings};
+use crate::transport::{LegEnd, MediaTransport};
 
 /// How often the journal is fetched.
 const FETCH: Duration = Duration::from_millis(200);
 
-/// Everything that makes a call, beside the models.
+/// One way to a carrier next door: a packet of 20 ms leaves once it is full.
+pub(super) const NEXT_DOOR: Duration = Duration::from_millis(20);
+
+/// How the caller is connected.
+#[derive(Clone, Debug)]
+pub(super) enum Line {
+    /// An ideal loudspeaker and microphone, with what the one makes the other hear.
+    Ideal(Option<Echo>),
+    /// Twilio's protocol, to a carrier with a playout queue and a jitter buffer of 40 ms, this far
+    /// away, one way.
+    Carrier(Duration),
+}
+
+/// Everything that makes a call.
 pub(super) struct Staged {
     pub(super) settings: Settings,
     /// BCP 47 tag of what is spoken.
     pub(super) language: String,
-    pub(super) recognizer: Arc<dyn Recognizer>,
-    pub(super) model: Arc<dyn LanguageModel>,
-    pub(super) voice: Arc<dyn Synthesizer>,
+    pub(super) providers: Providers,
     pub(super) script: CallerScript,
-    /// From queueing to hearing.
-    pub(super) latency: Duration,
+    pub(super) line: Line,
 }
 
-/// What is left of a call.
+/// What is left of a call. Positions are samples of the line since the caller's first.
+#[derive(Debug)]
 pub(super) struct Played {
     /// What the Floor was told, and what it asked for.
     pub(super) records: Vec<Record>,
-    /// What went over the line.
-    pub(super) log: CallLog,
+    /// When the voice was heard: stretches without a break.
+    pub(super) voice: Vec<Range<u64>>,
+    /// The carrier's clears.
+    pub(super) clears: Vec<Cleared>,
+    /// The beginning of the call's clock, on the line's.
+    origin: Duration,
+}
+
+impl Played {
+    /// Where a moment of the call's clock lies.
+    pub(super) fn position(&self, at: Instant) -> u64 {
+        RATE.samples_in(self.origin + at.since_start())
+    }
 }
 
 /// Why a call could not be played.
@@ -50,6 +76,9 @@ pub enum CallError {
     /// A provider refuses it.
     #[error(transparent)]
     Open(#[from] crate::session::OpenError),
+    /// The leg refuses it.
+    #[error(transparent)]
+    Accept(#[from] twilio::AcceptError),
     /// The journal has a hole.
     #[error("the call's journal cannot be read: {0}")]
     Journal(#[from] journal::ReplayError),
@@ -70,15 +99,68 @@ pub(super) fn even_voice(word: Duration) -> Arc<dyn Synthesizer> {
     Arc::new(ScriptedVoice::new(config))
 }
 
+/// A voice whose words are unevenly long, and which says where each is.
+pub(super) fn uneven_voice() -> Arc<dyn Synthesizer> {
+    Arc::new(ScriptedVoice::new(ScriptedConfig::default()))
+}
+
 /// Plays a call to its end.
-pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, CallError> {
+pub(super) async fn play(staged: Staged) -> Result<Played, CallError> {
+    match &staged.line {
+        Line::Ideal(echo) => {
+            let echo = echo.clone();
+            play_ideally(staged, echo).await
+        }
+        Line::Carrier(delay) => {
+            let delay = *delay;
+            play_at_carrier(staged, delay).await
+        }
+    }
+}
+
+async fn play_ideally(mut staged: Staged, echo: Option<Echo>) -> Result<Played, CallError> {
     let line = ScriptedLine {
         rate: RATE,
-        latency: staged.latency,
-        script: staged.script,
+        latency: Duration::ZERO,
+        script: std::mem::take(&mut staged.script),
         end: LegEnd::Stopped,
     };
     let (leg, log) = ScriptedLeg::new(line);
+    let leg: Box<dyn MediaTransport> = match echo {
+        Some(echo) => Box::new(EchoLeg::new(leg, echo)),
+        None => Box::new(leg),
+    };
+    let records = run(staged, leg).await?;
+    let log = log.await.map_err(|_| CallError::Log)?;
+    let mut voice: Vec<Range<u64>> = Vec::new();
+    for heard in &log.heard {
+        let end = heard.at + (heard.range.end - heard.range.start);
+        match voice.last_mut() {
+            Some(last) if last.end == heard.at => last.end = end,
+            _ => voice.push(heard.at..end),
+        }
+    }
+    Ok(Played { records, voice, clears: Vec::new(), origin: Duration::ZERO })
+}
+
+async fn play_at_carrier(mut staged: Staged, delay: Duration) -> Result<Played, CallError> {
+    let (engine, carrier) = memory::pair(delay);
+    let config = CarrierConfig::new("");
+    let began = tokio::time::Instant::now();
+    let script = std::mem::take(&mut staged.script);
+    let carrier = tokio::task::spawn_local(carry(config, script, carrier));
+    let wanted = |_: &twilio::StartInfo| Ok::<_, &str>(());
+    let settings = TwilioSettings::default();
+    let (leg, ..) = twilio::accept(engine, settings, Ticker::tokio(), wanted).await?;
+    let origin = began.elapsed();
+    let records = run(staged, Box::new(leg)).await?;
+    let record = carrier.await.map_err(|_| CallError::Log)?;
+    let voice = record.runs.into_iter().map(|run| run.range).collect();
+    Ok(Played { records, voice, clears: record.clears, origin })
+}
+
+/// Runs a session on `leg`; returns its journal.
+async fn run(staged: Staged, leg: Box<dyn MediaTransport>) -> Result<Vec<Record>, CallError> {
     let persona = Persona {
         language: staged.language.clone(),
         preamble: Vec::new(),
@@ -87,13 +169,7 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         max_tokens: None,
         voice: VoiceConfig { voice: String::new(), language: staged.language, speed: 1.0 },
         chunk_plan: ChunkPlan::default(),
-    };
-    let providers = Providers {
-        vad: Arc::clone(&machine.vad) as Arc<_>,
-        turn_model: Some(Arc::clone(&machine.turn)),
-        recognizer: staged.recognizer,
-        model: staged.model,
-        synthesizer: staged.voice,
+        background: None,
     };
     let config = SessionConfig {
         id: CallId::random(),
@@ -101,13 +177,12 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         settings: staged.settings,
         seed: 0,
         persona,
-        providers,
+        providers: staged.providers,
     };
     let (tap, mut journal) = CallTap::journal_only();
     let (_orders, commands) = mpsc::channel(1);
     let (events, _nobody) = mpsc::channel(1);
-    let clock = CallClock::start();
-    let session = Session::open(config, clock, Box::new(leg), tap, commands, events)
+    let session = Session::open(config, CallClock::start(), leg, tap, commands, events)
         .map_err(|unserved| unserved.error)?;
     let mut session = std::pin::pin!(session.run());
     let mut bytes = Vec::new();
@@ -120,8 +195,6 @@ pub(super) async fn play(machine: &Machine, staged: Staged) -> Result<Played, Ca
         }
     }
     journal.read_into(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    let (_, records) = journal::read(text.lines())?;
-    let log = log.await.map_err(|_| CallError::Log)?;
-    Ok(Played { records, log })
+    let (_, records) = journal::read(String::from_utf8_lossy(&bytes).lines())?;
+    Ok(records)
 }

@@ -48,14 +48,17 @@ pub(super) struct Pass {
     pub(super) outcomes: Vec<Outcome>,
 }
 
+/// Whether an utterance belongs to a group.
+type Member = fn(&Outcome) -> bool;
+
 /// The curves of all groups that have utterances. `look_ms`: what a look of smart-turn takes.
 pub(super) fn curves(main: &[Outcome], others: &[Pass], look_ms: i64) -> Vec<Curve> {
-    let groups: [(&str, fn(&Outcome) -> bool); 3] = [
+    let groups: [(&str, Member); 3] = [
         ("plain", |o| o.kind == "plain"),
         ("dictated", |o| o.kind != "plain" && o.variant == Variant::Natural),
         ("dictated, slowed", |o| o.variant == Variant::Slow),
     ];
-    let curve = |(group, is_in): (&'static str, fn(&Outcome) -> bool)| {
+    let curve = |(group, is_in): (&'static str, Member)| {
         let members: Vec<&Outcome> = main.iter().filter(|outcome| is_in(outcome)).collect();
         if members.is_empty() {
             return None;

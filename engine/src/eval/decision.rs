@@ -11,7 +11,7 @@ use turntaking::time::Instant;
 pub struct Moment {
     /// When, in ms of the recording.
     pub at_ms: i64,
-    /// What: `voice`, `silence`, `partial`, `stable`, `final`, `score`, `draft`, `commit`,
+    /// What: `voice`, `silence`, `partial`, `stable`, `final`, `score`, `draft`, `wanted`, `commit`,
     /// `taken back`, `heard`, `hold`, `resume`, `interrupted`.
     pub what: &'static str,
     /// The words, the probability, and the like; may be empty.
@@ -96,6 +96,10 @@ impl Decisions {
                         tell("commit", text.clone());
                         self.commits.push(at);
                         self.turns.push(text.clone());
+                    }
+                    Event::TurnEnded { wait_ms, ground, evidence, .. } => {
+                        let known = serde_json::to_string(evidence).unwrap_or_default();
+                        tell("wanted", format!("{wait_ms} ms, {ground:?}: {known}"));
                     }
                     Event::TurnReopened => tell("taken back", String::new()),
                     Event::UserInterrupted { .. } => tell("interrupted", String::new()),

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use super::barge_in::{BargeIn, Expected, Interruption};
+use super::conversation::CallFigures;
 use super::curve::{Curve, Point};
 use super::decision::Moment;
+use super::heard::HeardReport;
 use super::plot::{self, Quantile};
-use super::report::{Figures, Part, Report};
+use super::report::{Figures, Report, Share};
 use super::score::{Rate, Times};
 use super::utterance::{Outcome, Variant};
 
@@ -36,9 +39,18 @@ pub fn page(report: &Report) -> Result<String, plot::PlotError> {
     for curve in &report.curves {
         curves(curve, &mut page)?;
     }
-    part("As recorded", &report.natural, &mut page)?;
+    if report.natural.all.utterances > 0 {
+        part("As recorded", &report.natural, &mut page)?;
+    }
     if let Some(slow) = &report.slow {
         part("Dictated, slowed", slow, &mut page)?;
+    }
+    if let Some(found) = &report.barge_in {
+        barge_in(found, &mut page)?;
+    }
+    calls(&report.calls, &mut page)?;
+    if let Some(found) = &report.history {
+        history(found, &mut page)?;
     }
     utterances(&report.utterances, &mut page)?;
     how(report, &mut page)?;
@@ -87,7 +99,7 @@ fn curves(curve: &Curve, page: &mut String) -> Result<(), plot::PlotError> {
 
 const HEADING: &str = "<tr><th><th>cut off early<th>delay p50, ms<th>p90, ms<th>end missed";
 
-fn part(title: &str, part: &Part, page: &mut String) -> fmt::Result {
+fn part(title: &str, part: &Share, page: &mut String) -> fmt::Result {
     write!(page, "<h2>{}</h2><table>{HEADING}", Text(title))?;
     let mut figures = |name: &str, figures: &Figures| {
         let Figures { early_cutoffs, end_of_turn_delay_ms, missed_ends, .. } = figures;
@@ -119,6 +131,108 @@ fn row(name: &str, early: &Rate, times: &Times, missed: &Rate, page: &mut String
         ms(times.p50),
         ms(times.p90)
     )
+}
+
+fn barge_in(found: &BargeIn, page: &mut String) -> fmt::Result {
+    page.push_str(
+        "<h2>Interruptions</h2><table><tr><th><th>missed<th>false stops<th>yield p50, ms<th>p95, \
+         ms<th>verdict p50, ms<th>p95, ms<th>held and resumed<th>silent p50, ms<th>p95, ms<th>max, \
+         ms<th>skipped, ms",
+    );
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), |ms| ms.to_string());
+    let totals =
+        [("callers' words, all", &found.words), ("what must not stop it, all", &found.others)];
+    let classes = found.classes.iter().map(|(name, figures)| (name.as_str(), figures));
+    for (name, figures) in totals.into_iter().chain(classes) {
+        let missed = figures.missed.map_or_else(|| "–".to_owned(), |missed| missed.to_string());
+        write!(
+            page,
+            "<tr><td>{}<td>{missed}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            Text(name),
+            figures.false_stops,
+            ms(figures.yield_ms.p50),
+            ms(figures.yield_ms.p95),
+            ms(figures.verdict_ms.p50),
+            ms(figures.verdict_ms.p95),
+            figures.false_holds,
+            ms(figures.resumes_ms.p50),
+            ms(figures.resumes_ms.p95),
+            ms(figures.resumes_ms.max),
+            figures.skipped_ms
+        )?;
+    }
+    page.push_str("</table><details><summary>those that went wrong</summary><table class=moments>");
+    let wrong = |trial: &&Interruption| {
+        trial.stopped != (trial.expected == Expected::Stop) || trial.too_soon
+    };
+    for trial in found.trials.iter().filter(wrong) {
+        let what = match (trial.expected, trial.too_soon) {
+            (_, true) => "stopped before the words",
+            (Expected::Stop, false) => "missed",
+            (Expected::GoOn, false) => "stopped for good",
+        };
+        let verdict = trial.verdict_ms.map_or_else(String::new, |ms| format!("after {ms} ms"));
+        write!(
+            page,
+            "<tr><td>{}, {}<td>{what} {verdict}<td>{}<td>{}",
+            Text(&trial.class),
+            Text(&trial.condition),
+            Text(&trial.name),
+            Text(&trial.heard)
+        )?;
+    }
+    page.push_str("</table></details>");
+    Ok(())
+}
+
+fn calls(calls: &[CallFigures], page: &mut String) -> fmt::Result {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<h2>Calls beside a human agent</h2><table><tr><th><th>shifts<th>agent p50, ms<th>p90, \
+         ms<th>ours p50, ms<th>p90, ms<th>missed<th>holds<th>cut off",
+    );
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "–".to_owned(), |ms| ms.to_string());
+    for call in calls {
+        write!(
+            page,
+            "<tr><td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            Text(&call.name),
+            call.shifts,
+            ms(call.agent_ms.p50),
+            ms(call.agent_ms.p90),
+            ms(call.ours_ms.p50),
+            ms(call.ours_ms.p90),
+            call.missed,
+            call.holds,
+            call.cut_offs
+        )?;
+    }
+    page.push_str("</table>");
+    Ok(())
+}
+
+fn history(found: &HeardReport, page: &mut String) -> fmt::Result {
+    page.push_str(
+        "<h2>History after interruptions</h2><table><tr><th><th>interruptions<th>with words not \
+         heard<th>with heard words lost<th>words off p50<th>p95<th>max<th>past the next mark",
+    );
+    for (name, figures) in [("timed voice", &found.timed), ("untimed voice", &found.untimed)] {
+        write!(
+            page,
+            "<tr><td>{name}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}",
+            figures.cuts,
+            figures.with_unheard,
+            figures.with_lost,
+            figures.words_off.p50.unwrap_or(0),
+            figures.words_off.p95.unwrap_or(0),
+            figures.words_off.max.unwrap_or(0),
+            figures.past_mark
+        )?;
+    }
+    page.push_str("</table>");
+    Ok(())
 }
 
 /// Every utterance, those that went wrong first.

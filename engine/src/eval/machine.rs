@@ -12,16 +12,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use asr::Recognizer;
 use asr::moonshine::{Decoder, Model, Moonshine};
 use onnx::VirtualTime;
+use tts::Synthesizer;
 use vad::silero::{Band, Memory, Silero};
 use vad::{Ear, SileroSettings, SileroVad, TurnModel, TurnSettings, TurnWorker};
 
+use super::call;
 use super::costs::Costs;
 use super::line::RATE;
 use super::memo::Memo;
 use crate::assemble::{SILERO, SMART_TURN};
 use crate::config::Config;
+use crate::session::Providers;
 
 /// The recogniser for English, among the models.
 pub(super) const MOONSHINE: &str = "moonshine-tiny-en";
@@ -98,6 +102,22 @@ impl Machine {
             ear,
             memo: Rc::clone(memo),
         })
+    }
+
+    /// The models of a call.
+    pub(super) fn providers(
+        &self,
+        recognizer: Arc<dyn Recognizer>,
+        voice: Arc<dyn Synthesizer>,
+    ) -> Providers {
+        Providers {
+            endpointing: None,
+            vad: Arc::clone(&self.vad) as Arc<_>,
+            turn_model: Some(Arc::clone(&self.turn)),
+            recognizer,
+            model: call::okay(),
+            synthesizer: voice,
+        }
     }
 
     /// Silero's score of each window of `line`, heard from its beginning.

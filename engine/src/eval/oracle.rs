@@ -188,7 +188,8 @@ mod tests {
         assert_eq!(words[0].end, ms(100) + ms(800) * 6 / 18);
         assert_eq!(words[1].end, ms(100) + ms(800) * 11 / 18);
         assert_eq!(words[2].end, ms(1_300), "with the end of the voice");
-        assert!(Oracle::place("…", &[ms(1)..ms(2)]).is_empty());
+        let voiced = ms(1)..ms(2);
+        assert!(Oracle::place("…", std::slice::from_ref(&voiced)).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::curve::{Curve, Point};
 
 /// Why a plot cannot be drawn.
-pub type PlotError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type PlotError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Which quantile of the delay is plotted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

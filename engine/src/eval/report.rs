@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use turntaking::settings::Settings;
 
-use super::Options;
+use super::barge_in::BargeIn;
+use super::conversation::CallFigures;
 use super::costs::Costs;
 use super::curve::{self, Curve};
+use super::heard::HeardReport;
 use super::score::{Rate, Times};
 use super::set::Skipped;
 use super::utterance::{Outcome, Variant};
+use super::{Found, Options};
 
 /// The figures of some utterances.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,7 +58,7 @@ impl Figures {
 
 /// The figures of some utterances, all together and by what they have in common.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct Share {
     /// All of them.
     pub all: Figures,
     /// Plain speech, all languages together, and dictation.
@@ -69,7 +73,7 @@ pub struct Part {
     pub questions: BTreeMap<String, Figures>,
 }
 
-impl Part {
+impl Share {
     /// The figures of `outcomes`.
     pub fn of(outcomes: &[&Outcome]) -> Self {
         let speech = |outcome: &Outcome| {
@@ -91,8 +95,8 @@ impl Part {
 pub struct Report {
     /// The build.
     pub build: String,
-    /// What the Floor decided by.
-    pub settings: turntaking::settings::Settings,
+    /// What the Floor decided by, by the language that was spoken.
+    pub settings: BTreeMap<String, Settings>,
     /// What inference cost.
     pub costs: Costs,
     /// How many utterances each recogniser transcribed.
@@ -104,11 +108,17 @@ pub struct Report {
     /// The same, by where they come from.
     pub sets: BTreeMap<String, Figures>,
     /// The same, by everything else.
-    pub natural: Part,
+    pub natural: Share,
     /// The dictated utterances, slowed.
-    pub slow: Option<Part>,
+    pub slow: Option<Share>,
     /// Cut-offs against delay, of ours and of others.
     pub curves: Vec<Curve>,
+    /// Interruptions.
+    pub barge_in: Option<BargeIn>,
+    /// History against what was audible.
+    pub history: Option<HeardReport>,
+    /// Calls with each side in a channel of its own.
+    pub calls: Vec<CallFigures>,
     /// What was left out.
     pub skipped: Vec<Skipped>,
     /// Each utterance.
@@ -116,39 +126,41 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(
-        options: &Options,
-        skipped: Vec<Skipped>,
-        utterances: Vec<Outcome>,
-        curves: Vec<Curve>,
-    ) -> Self {
-        let part = |variant| -> Vec<&Outcome> {
-            utterances.iter().filter(|outcome| outcome.variant == variant).collect()
+    pub(super) fn new(options: &Options, skipped: Vec<Skipped>, found: Found) -> Self {
+        let Found { plans, outcomes, curves, barge_in, history, calls } = found;
+        let share = |variant| -> Vec<&Outcome> {
+            outcomes.iter().filter(|outcome| outcome.variant == variant).collect()
         };
-        let natural = Part::of(&part(Variant::Natural));
-        let slow = part(Variant::Slow);
+        let natural = Share::of(&share(Variant::Natural));
+        let slow = share(Variant::Slow);
         let mut recognisers = BTreeMap::new();
-        for outcome in &utterances {
+        for outcome in &outcomes {
             *recognisers.entry(outcome.recogniser.to_owned()).or_insert(0) += 1;
+        }
+        for trial in barge_in.iter().flat_map(|barge_in| &barge_in.trials) {
+            *recognisers.entry(trial.recogniser.to_owned()).or_insert(0) += 1;
         }
         Self {
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: options.settings.clone(),
+            settings: plans,
             costs: options.costs.clone(),
-            notes: notes(&utterances),
+            notes: notes(&outcomes, barge_in.as_ref()),
             recognisers,
             summary: natural.all.clone(),
             sets: natural.sets.clone(),
-            slow: (!slow.is_empty()).then(|| Part::of(&slow)),
+            slow: (!slow.is_empty()).then(|| Share::of(&slow)),
             natural,
             curves,
+            barge_in,
+            history,
+            calls,
             skipped,
-            utterances,
+            utterances: outcomes,
         }
     }
 }
 
-fn notes(utterances: &[Outcome]) -> Vec<String> {
+fn notes(utterances: &[Outcome], barge_in: Option<&BargeIn>) -> Vec<String> {
     let mut notes = vec![
         "A cut-off is early where a turn is decided to be over before the true end, whether it is \
          taken back or not; the delay is from the true end to the first decision after it, of \
@@ -165,7 +177,24 @@ fn notes(utterances: &[Outcome]) -> Vec<String> {
         .iter()
         .filter(|outcome| outcome.recogniser == "oracle")
         .map(|outcome| outcome.language.as_str())
+        .chain(
+            barge_in
+                .iter()
+                .flat_map(|barge_in| &barge_in.trials)
+                .filter(|trial| trial.recogniser == "oracle")
+                .map(|trial| trial.language.as_str()),
+        )
         .collect();
+    if barge_in.is_some() {
+        notes.push(
+            "The voice yields from the onset of the sound (the first voiced window of a caller's \
+             words in their recording at 8 kHz; the first sample of other sounds) to its last \
+             audible sample, at an ideal loudspeaker without a carrier's delay. Noise lies under \
+             words at the stated distance below their voiced windows, and alone at that distance \
+             below -26 dBFS. Coughs and knocks are made, not recorded."
+                .to_owned(),
+        );
+    }
     told.sort_unstable();
     told.dedup();
     if !told.is_empty() {

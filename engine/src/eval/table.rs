@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use super::barge_in::{BargeIn, BargeInFigures};
+use super::conversation::CallFigures;
 use super::curve::{Curve, Point};
-use super::report::{Figures, Part, Report};
+use super::heard::HeardReport;
+use super::report::{Figures, Report, Share};
 use super::score::{Rate, Times};
 
 /// Most recordings named that were left out for the same reason.
@@ -16,7 +19,9 @@ const MOST_NAMED: usize = 20;
 ///
 /// Where `out` cannot be written.
 pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
-    part("as recorded", &report.natural, out)?;
+    if report.natural.all.utterances > 0 {
+        part("as recorded", &report.natural, out)?;
+    }
     if let Some(slow) = &report.slow {
         writeln!(out)?;
         part("slowed", slow, out)?;
@@ -24,6 +29,18 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
     for curve in &report.curves {
         writeln!(out)?;
         points(curve, out)?;
+    }
+    if let Some(found) = &report.barge_in {
+        writeln!(out)?;
+        barge_in(found, out)?;
+    }
+    for call in &report.calls {
+        writeln!(out)?;
+        conversation(call, out)?;
+    }
+    if let Some(found) = &report.history {
+        writeln!(out)?;
+        history(found, out)?;
     }
     writeln!(out)?;
     let recognisers: Vec<String> =
@@ -79,6 +96,79 @@ fn points(curve: &Curve, out: &mut impl fmt::Write) -> fmt::Result {
     Ok(())
 }
 
+fn barge_in(found: &BargeIn, out: &mut impl fmt::Write) -> fmt::Result {
+    let rows: Vec<(&str, &BargeInFigures)> =
+        [("callers' words, all", &found.words), ("what must not stop it, all", &found.others)]
+            .into_iter()
+            .chain(found.classes.iter().map(|(name, figures)| (name.as_str(), figures)))
+            .filter(|(_, figures)| figures.trials > 0)
+            .collect();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    writeln!(
+        out,
+        "{:width$}  {:>31}  {:>31}  {:>16}  {:>16}  {:>31}  {:>16}",
+        "interruptions",
+        "missed",
+        "false stops",
+        "yield p50/95",
+        "verdict p50/95",
+        "held and resumed",
+        "silent p50/95/max"
+    )?;
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+    for (name, figures) in rows {
+        let two = |times: &Times| format!("{} / {}", ms(times.p50), ms(times.p95));
+        let missed = figures.missed.map_or_else(String::new, |missed| missed.to_string());
+        let (stops, holds) = (figures.false_stops.to_string(), figures.false_holds.to_string());
+        let resumes = format!("{} / {}", two(&figures.resumes_ms), ms(figures.resumes_ms.max));
+        let (yields, verdicts) = (two(&figures.yield_ms), two(&figures.verdict_ms));
+        writeln!(
+            out,
+            "{name:width$}  {missed:>31}  {stops:>31}  {yields:>16}  {verdicts:>16}  {holds:>31}  \
+             {resumes:>16}"
+        )?;
+    }
+    Ok(())
+}
+
+fn conversation(call: &CallFigures, out: &mut impl fmt::Write) -> fmt::Result {
+    let ms = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+    let two = |times: &Times| format!("{} / {}", ms(times.p50), ms(times.p90));
+    writeln!(out, "{}:", call.name)?;
+    writeln!(
+        out,
+        "  the agent took the floor {} times, p50 / p90 {} ms after the caller; we end the turn \
+         after {} ms, and not at all {}",
+        call.shifts,
+        two(&call.agent_ms),
+        two(&call.ours_ms),
+        call.missed
+    )?;
+    writeln!(
+        out,
+        "  at {} pauses the agent let the caller go on; there we end the turn {}",
+        call.holds, call.cut_offs
+    )
+}
+
+fn history(found: &HeardReport, out: &mut impl fmt::Write) -> fmt::Result {
+    for (name, figures) in [("timed", &found.timed), ("untimed", &found.untimed)] {
+        writeln!(
+            out,
+            "history, {name} voice, {} interruptions: with words not heard {}, with heard words \
+             lost {}, words off p50/p95/max {} / {} / {}, past the next mark {}",
+            figures.cuts,
+            figures.with_unheard,
+            figures.with_lost,
+            figures.words_off.p50.unwrap_or(0),
+            figures.words_off.p95.unwrap_or(0),
+            figures.words_off.max.unwrap_or(0),
+            figures.past_mark
+        )?;
+    }
+    Ok(())
+}
+
 fn heading(title: &str, width: usize, out: &mut impl fmt::Write) -> fmt::Result {
     writeln!(
         out,
@@ -87,7 +177,7 @@ fn heading(title: &str, width: usize, out: &mut impl fmt::Write) -> fmt::Result 
     )
 }
 
-fn part(title: &str, part: &Part, out: &mut impl fmt::Write) -> fmt::Result {
+fn part(title: &str, part: &Share, out: &mut impl fmt::Write) -> fmt::Result {
     let mut rows = vec![("all".to_owned(), &part.all)];
     for (group, figures) in [
         ("", &part.speech),

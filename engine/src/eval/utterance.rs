@@ -15,7 +15,7 @@ use serde::Serialize;
 use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::baseline::{self, Pause, SMART_TURN_AFTER};
-use super::call::{self, CallError, Staged};
+use super::call::{self, CallError, Line, Staged};
 use super::chance::Chance;
 use super::decision::{Decisions, Moment};
 use super::line::{self, LineNoise, samples};
@@ -213,19 +213,15 @@ impl Prepared {
         let script = CallerScript { cues: Vec::new(), noise_dbfs: None, seed: 0 }
             .then(When::At(Duration::ZERO), Action::Say(sound))
             .then(When::AfterPrevious(Duration::ZERO), Action::HangUp);
-        let played = call::play(
-            machine,
-            Staged {
-                settings,
-                language: self.entry.language.clone(),
-                recognizer,
-                model: call::okay(),
-                voice: call::even_voice(Duration::from_millis(WORD_MS)),
-                script,
-                latency: Duration::ZERO,
-            },
-        )
-        .await?;
+        let voice = call::even_voice(Duration::from_millis(WORD_MS));
+        let staged = Staged {
+            settings,
+            language: self.entry.language.clone(),
+            providers: machine.providers(recognizer, voice),
+            script,
+            line: Line::Ideal(None),
+        };
+        let played = call::play(staged).await?;
         let decisions = Decisions::of(&played.records, lead as u64);
         Ok(self.outcome(machine, decisions, recogniser))
     }

@@ -1,6 +1,7 @@
 //! The writer's side of one call: drains its rings into its files.
 
 use std::io::{self, Seek, Write};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -108,6 +109,12 @@ impl<W: Write + Seek> CallWriter<W> {
     }
 
     fn drain_audio(&mut self) {
+        if let (Some(audio), Some(background)) =
+            (&mut self.audio, self.reader.shared.background.get())
+            && !audio.timeline.has_background()
+        {
+            audio.timeline.set_background(Arc::clone(background));
+        }
         while let Ok(block) = self.reader.blocks.pop() {
             let (Block::Caller { len, .. } | Block::Agent { len, .. }) = block;
             self.scratch.resize(len as usize, 0);

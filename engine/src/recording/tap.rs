@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
+use codecs::ambience::Ambience;
 use rtrb::{Consumer, Producer, RingBuffer};
 use turntaking::time::Instant;
 
@@ -21,6 +22,8 @@ const BLOCKS: usize = AUDIO_MS / 10;
 const BLOCK_MS: usize = 100;
 /// Room for the journal, in bytes: some ten seconds of a busy call.
 const JOURNAL_BYTES: usize = 32 * 1_024;
+/// The same where it is fetched by hand: a scripted voice tells of a whole story at once.
+const WHOLE_JOURNAL_BYTES: usize = 1_024 * 1_024;
 
 /// What a block of audio is. Its samples are in the other ring.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Shared {
     pub(super) lost_lines: AtomicU64,
     /// Lines lost at the end, of which no marker tells.
     pub(super) pending_lines: AtomicU64,
+    /// What is heard behind the agent's voice, from the beginning to the end.
+    pub(super) background: OnceLock<Arc<Ambience>>,
     /// Set by the writer, after the files are closed.
     pub(super) report: OnceLock<Report>,
     waker: AtomicWaker,
@@ -75,13 +80,13 @@ impl Drop for TapReader {
 /// The other end of [`CallTap::journal_only`]. To be read at least each second.
 #[derive(Debug)]
 pub struct JournalEnd {
-    reader: TapReader,
+    lines: Consumer<u8>,
 }
 
 impl JournalEnd {
     /// Appends what was written since the last time.
     pub fn read_into(&mut self, bytes: &mut Vec<u8>) {
-        if let Ok(chunk) = self.reader.lines.read_chunk(self.reader.lines.slots()) {
+        if let Ok(chunk) = self.lines.read_chunk(self.lines.slots()) {
             bytes.extend(chunk);
         }
     }
@@ -120,9 +125,10 @@ impl CallTap {
 
     /// A tap of the journal alone, for a call that is played by hand, and the other end of it.
     pub fn journal_only() -> (Self, JournalEnd) {
-        let rate = codecs::SampleRate::HZ_8000;
-        let (tap, reader) = Self::new(Options { audio: false, journal: true, rate });
-        (tap, JournalEnd { reader })
+        let (journal, lines) = line_ring(WHOLE_JOURNAL_BYTES);
+        let mut tap = Self::off();
+        tap.journal = Some(journal);
+        (tap, JournalEnd { lines })
     }
 
     /// A tap and the writer's end of it.
@@ -148,6 +154,12 @@ impl CallTap {
         let reader =
             TapReader { blocks: block_reader, samples: sample_reader, lines: line_reader, shared };
         (tap, reader)
+    }
+
+    /// The agent's side has a sound behind it, all the time.
+    pub fn set_background(&self, ambience: Arc<Ambience>) {
+        // The first stands: it is set once, before there is any audio.
+        let _ = self.shared.background.set(ambience);
     }
 
     /// Records what the caller said: `at` is the first sample's position on the carrier's

@@ -8,7 +8,10 @@
 //! at its beginning, and from there on is contiguous: what drift there is goes into the silence
 //! between runs.
 
+use std::sync::Arc;
+
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use turntaking::time::Instant;
 
 /// How far the side that is behind may be, in seconds, before its time is written as silence.
@@ -47,6 +50,8 @@ pub struct Timeline {
     heard_caller: bool,
     /// The run in progress and the frame of its first sample.
     run: Option<(u64, u64)>,
+    /// What is behind the agent's side, from the first frame to the last.
+    background: Option<Arc<Ambience>>,
     report: AudioReport,
 }
 
@@ -83,8 +88,19 @@ impl Timeline {
             rebase: 0,
             heard_caller: false,
             run: None,
+            background: None,
             report: AudioReport::default(),
         }
+    }
+
+    /// Puts a sound behind the agent's side: what has not been given out has it.
+    pub fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.background = Some(ambience);
+    }
+
+    /// Whether it has one.
+    pub const fn has_background(&self) -> bool {
+        self.background.is_some()
     }
 
     /// Places a block of the caller's, whose first sample is number `at` on the carrier's
@@ -203,6 +219,11 @@ impl Timeline {
             let start = self.emitted % capacity;
             let end = capacity.min(start + (target - self.emitted));
             let frames = &mut self.window[start as usize..end as usize];
+            if let Some(background) = &self.background {
+                for (at, frame) in (self.emitted..).zip(&mut *frames) {
+                    frame[AGENT] = frame[AGENT].saturating_add(background.sample(at));
+                }
+            }
             sink(frames);
             frames.fill([0; 2]);
             self.emitted += end - start;
@@ -429,6 +450,21 @@ mod tests {
         assert_eq!(first_sound(&right), 16_000);
         assert_eq!(report.agent_moved, 8_000);
         assert_eq!(right.iter().filter(|&&s| s == 3).count(), 800, "moved, not cut");
+    }
+
+    #[test]
+    fn the_background_is_behind_the_agent_all_the_time_and_behind_nobody_else() {
+        let mut bench = Bench::new();
+        let ambience = Arc::new(Ambience::office(RATE));
+        bench.timeline.set_background(Arc::clone(&ambience));
+        bench.silence(0, 50);
+        bench.agent(1, 505.0, 0, &[7_000; 800]);
+        let (left, right, _) = bench.finish();
+        assert!(left.iter().all(|&sample| sample == 0));
+        for (at, &sample) in right.iter().enumerate() {
+            let voice = if (4_000..4_800).contains(&at) { 7_000 } else { 0 };
+            assert_eq!(sample, voice + ambience.sample(at as u64), "frame {at}");
+        }
     }
 
     #[test]

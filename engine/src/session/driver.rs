@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use turntaking::time::Instant;
 use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
+use super::endpointing::Endpointing;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
@@ -34,6 +36,10 @@ const ROUNDS_PER_WAKE: usize = 8;
 
 /// How long a carrier may take to close its leg once we hung up.
 pub(super) const CLOSING_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long behind the time in which a machine is listened for its beep may still come: a message
+/// that was begun too early is said again.
+const BEEPS_AFTER: Duration = Duration::from_secs(60);
 
 /// An order from outside the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +83,7 @@ pub struct Session {
     pub(super) transport: Box<dyn MediaTransport>,
     pub(super) ingress: Ingress,
     pub(super) egress: Egress,
+    pub(super) endpointing: Endpointing,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -108,18 +115,29 @@ impl Session {
     pub fn open(
         config: SessionConfig,
         clock: CallClock,
-        transport: Box<dyn MediaTransport>,
+        mut transport: Box<dyn MediaTransport>,
         mut tap: CallTap,
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<SessionEvent>,
     ) -> Result<Self, Box<Unserved>> {
         let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
         let rate = transport.rate();
-        let ingress = match Ingress::open(&providers, &persona.language, rate) {
+        let mut ingress = match Ingress::open(&providers, &persona.language, rate) {
             Ok(ingress) => ingress,
             Err(error) => return Err(Box::new(Unserved { error, leg: transport })),
         };
         let now = clock.now();
+        if let Some(plan) = &settings.voicemail {
+            ingress.listen_for_beeps(rate, now + plan.until.max(plan.beep_wait) + BEEPS_AFTER);
+        }
+        if let Some(background) = &persona.background {
+            if background.rate() == rate {
+                transport.set_background(Arc::clone(background));
+                tap.set_background(Arc::clone(background));
+            } else {
+                tracing::warn!(call = %id, ?rate, "the background sound is of another rate");
+            }
+        }
         let header = journal::header_line(env!("CARGO_PKG_VERSION"), &settings, seed, now);
         tap.journal(header.trim_end());
         let mut session = Self {
@@ -127,6 +145,7 @@ impl Session {
             floor: Floor::new(settings, seed, now),
             transport,
             ingress,
+            endpointing: Endpointing::new(providers.endpointing.clone(), id),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -199,6 +218,10 @@ impl Session {
         }
         for _ in 0..WORK_PER_SOURCE {
             let Poll::Ready(input) = self.egress.poll(cx, &mut *self.transport) else { break };
+            self.tell(input, now);
+            worked = true;
+        }
+        if let Poll::Ready(input) = self.endpointing.poll(cx) {
             self.tell(input, now);
             worked = true;
         }

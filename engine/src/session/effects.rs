@@ -12,8 +12,10 @@ impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
     pub(super) fn carry_out(&mut self, output: &Output, now: Instant) -> Option<Input<'static>> {
         match output {
-            Output::StartReply { turn, speculative, user } => {
-                let request = history::request(self.egress.persona(), self.floor.history(), user);
+            Output::StartReply { turn, speculative, user, prompt } => {
+                let dictated = self.floor.dictated(user);
+                let (persona, history) = (self.egress.persona(), self.floor.history());
+                let request = history::request(persona, history, (user, dictated.as_ref()), prompt);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {
@@ -33,6 +35,11 @@ impl Session {
             }
             Output::AskTurnModel { pause } => {
                 self.ingress.ask_turn_model(*pause, self.clock.to_tokio(now).into_std());
+            }
+            Output::AskEndpointing { look, user } => {
+                let (persona, history) = (self.egress.persona(), self.floor.history());
+                let request = history::request(persona, history, (user, None), "");
+                return self.endpointing.ask(*look, user, &request.messages, now);
             }
             Output::Recognizer { hint } => self.ingress.hint(*hint),
             Output::RunTool { turn, id, name, .. } => {
@@ -54,6 +61,7 @@ impl Session {
         if let Event::TurnLatency { turn, times, speculative } = event {
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
+        self.endpointing.note(event, now);
         self.emit(now, SessionEventKind::Floor(event.clone()));
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use asr::{RecognizerEvent, RecognizerStream, StreamConfig};
 use codecs::SampleRate;
+use codecs::beep::BeepDetector;
 use turntaking::input::{Input, Probability, Stability};
 use turntaking::output::RecognizerHint;
 use turntaking::time::Instant;
@@ -49,6 +50,10 @@ pub(super) struct Ingress {
     speech_ended: u64,
     silence: Arc<[i16]>,
     gaps: u64,
+    /// Listens for a machine's beep, until then.
+    beeps: Option<(BeepDetector, Instant)>,
+    /// Where the last beep ended, until it is told.
+    beeped: Option<u64>,
 }
 
 impl Ingress {
@@ -86,7 +91,14 @@ impl Ingress {
             speech_ended: 0,
             silence: vec![0; fill].into(),
             gaps: 0,
+            beeps: None,
+            beeped: None,
         })
+    }
+
+    /// Listens for a machine's beep until `until`.
+    pub(super) fn listen_for_beeps(&mut self, rate: SampleRate, until: Instant) {
+        self.beeps = Some((BeepDetector::new(rate), until));
     }
 
     /// Takes the carrier's next samples, the first of which stands at `at` on its timestamps.
@@ -114,6 +126,7 @@ impl Ingress {
         }
         self.listen(now, samples.len(), transport);
         self.push_contiguous(samples);
+        self.beeps.take_if(|(_, until)| now > *until);
         self.expected = Some(expected + gap + samples.len() as u64);
         self.clock.observe(self.pushed, now);
     }
@@ -146,6 +159,9 @@ impl Ingress {
                 turn.push(heard);
             }
         });
+        if let Some((detector, _)) = &mut self.beeps {
+            detector.process(samples, |beep| self.beeped = Some(beep.ended));
+        }
         self.pushed += samples.len() as u64;
     }
 
@@ -155,6 +171,9 @@ impl Ingress {
             if let Some(input) = self.on_score(score, now) {
                 return Poll::Ready(input);
             }
+        }
+        if let Some(ended) = self.beeped.take() {
+            return Poll::Ready(Input::Beep { until: self.clock.moment(ended, now) });
         }
         if let Some(turn) = &mut self.turn
             && let Poll::Ready((pause, score)) = turn.poll_score(cx)

@@ -5,9 +5,11 @@
 //! the engine by [`SessionEvent`]s and [`Command`]s and imports neither the API nor the store.
 
 mod clock;
+mod direction;
 mod driver;
 mod effects;
 mod egress;
+mod endpointing;
 mod event;
 mod history;
 mod ingress;
@@ -19,6 +21,7 @@ mod reply;
 use std::fmt;
 
 pub use clock::CallClock;
+pub use direction::Direction;
 pub use driver::{Command, Session, SessionConfig};
 pub use event::{CallStats, SessionEvent, SessionEventKind};
 pub use providers::{Persona, Providers};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use asr::Recognizer;
+use codecs::ambience::Ambience;
 use tts::{ChunkPlan, Synthesizer, VoiceConfig};
 use vad::{TurnWorker, Vad};
 
+use crate::endpointing::EndpointingModel;
 use crate::llm::{ChatMessage, LanguageModel, ToolDefinition};
 
 /// The providers of a call. Cheap to clone; shared by all calls of an assistant.
@@ -15,6 +17,8 @@ pub struct Providers {
     pub vad: Arc<dyn Vad>,
     /// The end-of-turn model; `None`: silence and transcript decide alone.
     pub turn_model: Option<Arc<TurnWorker>>,
+    /// A server of the customer's that says when a turn ends; `None`: ours decides.
+    pub endpointing: Option<Arc<EndpointingModel>>,
     /// Speech recognition.
     pub recognizer: Arc<dyn Recognizer>,
     /// Replies.
@@ -40,4 +44,6 @@ pub struct Persona {
     pub voice: VoiceConfig,
     /// How replies are cut into phrases (Vapi's `voice.chunkPlan`).
     pub chunk_plan: ChunkPlan,
+    /// What is heard behind the voice, and where nothing is said.
+    pub background: Option<Arc<Ambience>>,
 }

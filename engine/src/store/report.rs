@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use turntaking::dictation::Dictated;
 use turntaking::input::{EndReason, Stage, TurnId};
 use turntaking::output::{Event, Role, TurnTimes};
 use turntaking::time::Instant;
@@ -73,6 +74,9 @@ pub struct Said {
     pub role: Role,
     /// The words.
     pub text: String,
+    /// Of the caller: what they dictate, as it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dictated: Option<Dictated>,
     /// When it entered history, in ms since the call began.
     pub at_ms: u64,
     /// The assistant was not interrupted.
@@ -151,6 +155,8 @@ struct Draft {
     carrier_call: String,
     messages: Vec<Said>,
     turns: Vec<Turn>,
+    /// What the turn that is ending dictates.
+    dictated: Option<Dictated>,
 }
 
 impl Draft {
@@ -170,15 +176,19 @@ impl Draft {
                 // The turn's words come again with those that follow.
                 self.messages.pop_if(|last| last.role == Role::User);
             }
+            Event::TurnEnded { dictated, .. } => self.dictated = dictated,
             Event::UserTranscript { .. }
             | Event::SpeechUpdate { .. }
             | Event::UserInterrupted { .. }
-            | Event::FalseInterruption { .. } => {}
+            | Event::FalseInterruption { .. }
+            | Event::VoicemailDetected => {}
         }
     }
 
     fn say(&mut self, role: Role, text: String, at: Instant, complete: bool, turn: Option<TurnId>) {
-        self.messages.push(Said { role, text, at_ms: whole_millis(at), complete, turn });
+        let dictated = self.dictated.take_if(|_| role == Role::User);
+        let at_ms = whole_millis(at);
+        self.messages.push(Said { role, text, dictated, at_ms, complete, turn });
     }
 
     fn finish(self, id: CallId, reason: EndReason, stats: CallStats) -> CallReport {
@@ -250,6 +260,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::CustomerEndedCall => "customer-ended-call",
         EndReason::ExceededMaxDuration => "exceeded-max-duration",
         EndReason::SilenceTimedOut => "silence-timed-out",
+        EndReason::Voicemail => "voicemail",
         EndReason::ManuallyCanceled => "manually-canceled",
         EndReason::WorkerShutdown => "worker-shutdown",
         EndReason::NoCapacity => "call.in-progress.error-vapifault-worker-not-available",

@@ -11,9 +11,11 @@
 //! the next poll.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -63,6 +65,12 @@ pub trait MediaTransport: Send {
     /// When the samples being played are heard, by the best estimate there is at `now`; `None` where
     /// nothing is being played. Beyond the samples there are, silence is heard.
     fn playback(&self, now: Instant) -> Option<Playback>;
+
+    /// Plays a sound of the leg's own rate behind everything that is said, and where nothing is,
+    /// until the leg closes. It is no part of any reply: no position counts it, and
+    /// [`Self::reply_samples`] are without it. At each moment of the call it is the sound's sample
+    /// of that moment, so that a recording made elsewhere has it too.
+    fn set_background(&mut self, ambience: Arc<Ambience>);
 
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].

@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 use std::future::Future as _;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use tokio::sync::oneshot;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
@@ -77,6 +79,8 @@ pub struct ScriptedLeg {
     reply: Option<Reply>,
     /// Stretches of playback so far.
     runs: u64,
+    /// The sound behind everything.
+    background: Option<Arc<Ambience>>,
     closing: bool,
     ended: bool,
     log: CallLog,
@@ -130,6 +134,7 @@ impl ScriptedLeg {
             frame: vec![0; line.rate.samples_in(FRAME) as usize],
             reply: None,
             runs: 0,
+            background: None,
             closing: false,
             ended: false,
             log: CallLog::default(),
@@ -151,7 +156,11 @@ impl ScriptedLeg {
         let mut heard = vec![0; self.frame.len()];
         self.play(now, &mut heard);
         let at = self.caller.position();
+        // The caller goes by the voice, whatever is behind it.
         let step = self.caller.step(&heard, &mut self.frame);
+        if let Some(background) = &self.background {
+            background.mix_into(self.log.agent.len() as u64, &mut heard);
+        }
         self.log.agent.extend(heard);
         if let Some(echo) = &self.echo {
             echo.add(&self.log.agent, &mut self.frame);
@@ -329,6 +338,10 @@ impl MediaTransport for ScriptedLeg {
         let reply = self.reply.as_ref().filter(|reply| reply.state == State::Playing)?;
         // The frame that is heard first ends then.
         Some(Playback { turn: reply.turn, first: reply.first, at: reply.from? - FRAME })
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.background = Some(ambience);
     }
 
     fn close(&mut self, _now: Instant) {

@@ -1,9 +1,11 @@
 //! The carrier ends the call, in each of its ways and at each moment of the conversation.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use engine::carrier::{Action, When};
 use engine::session::Command;
 use engine::transport::scripted::ScriptedLeg;
@@ -135,6 +137,10 @@ impl MediaTransport for Open {
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.0.reply_samples(turn, range, out);
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.0.set_background(ambience);
     }
 
     fn close(&mut self, _now: Instant) {}

@@ -44,8 +44,8 @@ async fn a_model_that_fails_at_once_is_asked_once_more() {
     let call = stage.play().await;
 
     ended(&call, Part::Model, MODEL);
-    // Twice in advance, in the silence, and twice once the turn was over.
-    assert_eq!(call.requests.len(), 4);
+    // Once in advance, in the silence, and twice once the turn was over.
+    assert_eq!(call.requests.len(), 3);
     assert_eq!(call.conversation(), ["< Hello.", "> What are your hours?"]);
 }
 

@@ -82,6 +82,7 @@ fn what_is_heard_is_what_was_said(call: &Call) {
             texts.entry(turn).or_default().push_str(text);
         }
     }
+    let voice = call.voice();
     let mut furthest = BTreeMap::<u64, u64>::new();
     for heard in &call.log.heard {
         let turn = u64::from(heard.turn.0);
@@ -89,7 +90,7 @@ fn what_is_heard_is_what_was_said(call: &Call) {
         let range = heard.range.start as usize..heard.range.end as usize;
         let at = heard.at as usize;
         assert_eq!(
-            call.log.agent[at..at + range.len()],
+            voice[at..at + range.len()],
             spoken.samples[range],
             "turn {turn}: not the words of this reply"
         );
@@ -113,15 +114,16 @@ fn what_is_heard_is_what_was_said(call: &Call) {
 
 fn the_recording_is_what_went_over_the_line(call: &Call) {
     let [caller, agent] = [0, 1].map(|channel| call.recording.channel(channel));
+    let (agent, voice) = (call.without_background(&agent), call.voice());
     assert_eq!(differs(&caller, &call.log.caller), None, "the caller, from this sample on");
     let frame = RATE.samples_in(Duration::from_millis(20)) as usize;
     // The recording fades for 3 ms where playback is cut, and where it goes on after a hold.
     let edge = RATE.samples_in(Duration::from_millis(3)) as usize;
-    let mut expected = vec![0; call.log.agent.len()];
+    let mut expected = vec![0; voice.len()];
     for heard in &call.log.heard {
         let at = heard.at as usize;
         let end = at + (heard.range.end - heard.range.start) as usize;
-        let line = &call.log.agent[at..end];
+        let line = &voice[at..end];
         // A run so short that it ran dry within its frame is reported at the frame's end.
         let latest = if line.len() < frame { frame } else { 0 };
         let recorded = (0..=latest)

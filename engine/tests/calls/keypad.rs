@@ -51,6 +51,35 @@ async fn keys_interrupt() {
     let said = call.conversation();
     assert!(said[2].starts_with("< It was") && said[2].ends_with('…'), "{said:?}");
     assert_eq!(said[3..], ["> User's Keypad Entry: 1234", "< That is your number."]);
+    // At the first key, not at the last.
+    let pressed = call.log.cues[2].range.start;
+    let story = call.log.heard.iter().find(|heard| heard.turn.0 == 2).expect("it was begun");
+    let stopped = story.at + (story.range.end - story.range.start);
+    let after = crate::stage::RATE.duration_of(stopped.saturating_sub(pressed));
+    assert!(after <= ms(40), "{after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_and_keyed_in_is_one_turn() {
+    let stage = with_keypad().says(When::AgentSilent(ms(400)), "My number is");
+    let call = keys(stage, When::AfterPrevious(ms(200)), "1234").hangs_up().play().await;
+
+    assert_eq!(
+        call.conversation()[1..],
+        ["> My number is User's Keypad Entry: 1234", "< That is your number."]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_timeout_the_delimiter_alone_ends_an_entry() {
+    let stage = with_keypad().set(|settings| {
+        let delimiters = "#".to_owned();
+        settings.keypad = Some(KeypadPlan { timeout: ms(0), delimiters });
+    });
+    let stage = keys(stage, When::AgentSilent(ms(400)), "12");
+    let call = keys(stage, When::AfterPrevious(ms(5_000)), "34#").hangs_up().play().await;
+
+    assert_eq!(call.conversation()[1..], ["> User's Keypad Entry: 1234", "< That is your number."]);
 }
 
 #[tokio::test(start_paused = true)]

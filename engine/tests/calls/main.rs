@@ -3,12 +3,15 @@
 //! whoever reads the call's report, would notice. What holds for every call is checked in
 //! [`invariants`] after each of them.
 
+mod background;
 mod barge_in;
 mod carrier;
 mod conversation;
+mod dictation;
 mod events;
 mod failures;
 mod greeting;
+mod idle;
 mod invariants;
 mod keypad;
 mod operator;
@@ -20,3 +23,4 @@ mod speculation;
 mod spoken;
 mod stage;
 mod tools;
+mod voicemail;

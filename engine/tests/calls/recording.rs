@@ -2,9 +2,11 @@
 //! every call; here the line says seldom how far playback has come, as a real carrier does.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use engine::carrier::When;
 use engine::transport::scripted::ScriptedLeg;
 use engine::transport::{MediaTransport, Playback, TransportEvent};
@@ -91,6 +93,10 @@ impl MediaTransport for Coarse {
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.leg.reply_samples(turn, range, out);
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.leg.set_background(ambience);
     }
 
     fn close(&mut self, now: Instant) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use asr::scripted::{Scripted as ScriptedRecognizer, Utterance};
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use codecs::wav::Wav;
 use engine::carrier::{Action, CallerScript, Cue, When};
 use engine::llm::{ChatMessage, ChatRequest, LanguageModel, ScriptedModel};
@@ -73,6 +74,8 @@ pub(crate) struct Call {
     pub(crate) journal: String,
     pub(crate) recording: Wav,
     pub(crate) voice_rate: SampleRate,
+    /// What is behind the agent's voice.
+    pub(crate) background: Option<Arc<Ambience>>,
     /// What the model was asked.
     pub(crate) requests: Vec<ChatRequest>,
 }
@@ -93,6 +96,7 @@ impl Stage {
                 max_tokens: None,
                 voice: VoiceConfig { voice: String::new(), language: "en".to_owned(), speed: 1.0 },
                 chunk_plan: ChunkPlan::default(),
+                background: None,
             },
             model: Arc::new(model),
             voice: Arc::new(ScriptedVoice::new(ScriptedConfig::default())),
@@ -135,6 +139,13 @@ impl Stage {
         self
     }
 
+    /// The caller plays these samples, in which the recogniser hears `utterance`.
+    pub(crate) fn plays(mut self, when: When, samples: Vec<i16>, utterance: Utterance) -> Self {
+        self.cues.push(Cue { when, action: Action::Say(samples) });
+        self.heard.push(utterance);
+        self
+    }
+
     /// The caller does something else.
     pub(crate) fn does(mut self, when: When, action: Action) -> Self {
         self.cues.push(Cue { when, action });
@@ -165,6 +176,7 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a directory");
         let (observer, mut observed) = mpsc::channel(100_000);
         let reporter = Reporter::start(folder.path().to_owned(), Some(observer));
+        let background = self.persona.background.clone();
         let (watch, mut asked) = Watch::new();
         let voice_rate = self.voice_rate;
         let performance = self.perform(folder.path().to_owned(), &watch, reporter.events()).await;
@@ -188,6 +200,7 @@ impl Stage {
             journal: String::from_utf8(read(JOURNAL_FILE)).expect("UTF-8"),
             recording: Wav::read(recording).expect("a recording"),
             voice_rate,
+            background,
             requests: std::iter::from_fn(|| asked.try_recv().ok()).collect(),
         };
         invariants::check(&call);
@@ -217,6 +230,7 @@ impl Stage {
             seed: 7,
             persona: self.persona,
             providers: Providers {
+                endpointing: None,
                 vad: Arc::new(ScriptedVad::level(-40.0)),
                 turn_model: None,
                 recognizer,
@@ -287,6 +301,19 @@ impl Call {
             SessionEventKind::Floor(event) => Some(event),
             _ => None,
         })
+    }
+
+    /// What the caller heard of the agent's voice, without what was behind it.
+    pub(crate) fn voice(&self) -> Vec<i16> {
+        self.without_background(&self.log.agent)
+    }
+
+    /// `agent` from the beginning of the call, without what was behind it.
+    pub(crate) fn without_background(&self, agent: &[i16]) -> Vec<i16> {
+        let behind = |at: usize| {
+            self.background.as_ref().map_or(0, |background| background.sample(at as u64))
+        };
+        agent.iter().enumerate().map(|(at, sample)| sample - behind(at)).collect()
     }
 
     /// One line of the journal for each input: its time in µs, the input, the outputs.

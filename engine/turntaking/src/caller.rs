@@ -9,6 +9,9 @@ use crate::time::Instant;
 /// gate's last window is 32 ms and often half empty, and recognisers report whole hops.
 pub(crate) const COVERAGE_TOLERANCE: Duration = Duration::from_millis(100);
 
+/// Words whose lag was seen before it is believed.
+const ENOUGH_LAGS: u32 = 3;
+
 /// A piece of the turn: a segment of speech, or keys.
 #[derive(Clone, Debug)]
 struct Piece {
@@ -58,8 +61,19 @@ pub(crate) struct Caller {
     closed_segment: Option<u32>,
     /// Words that cover no more than this belong to turns that are over.
     closed_at: Option<Instant>,
+    /// How long the turn's speech was so far, pauses left out.
+    voiced: Duration,
+    /// The recogniser has written punctuation in this call.
+    punctuates: bool,
+    /// The recogniser has settled words in this call: it is one that does.
+    settles: bool,
+    /// How long after its sound a word was written, at most, and how often that was seen.
+    lag: Duration,
+    lags: u32,
     /// Replies prepared for this turn.
     pub(crate) speculations: u8,
+    /// A reply that was prepared for it failed: the model is not asked in advance again.
+    pub(crate) draft_failed: bool,
     /// Times its reply was started again.
     pub(crate) restarts: u8,
 }
@@ -102,11 +116,31 @@ impl Caller {
 
     /// The gate closed. Returns false where it was closed.
     pub(crate) fn stop(&mut self, since: Instant) -> bool {
-        let open = self.voicing.take().is_some();
-        if open {
-            self.spoke_until = Some(since);
-        }
-        open
+        let Some(began) = self.voicing.take() else { return false };
+        self.spoke_until = Some(since);
+        self.voiced += since.since(began);
+        true
+    }
+
+    /// How long the turn's speech was so far, pauses left out.
+    pub(crate) const fn voiced(&self) -> Duration {
+        self.voiced
+    }
+
+    /// The recogniser is one that punctuates.
+    pub(crate) const fn punctuates(&self) -> bool {
+        self.punctuates
+    }
+
+    /// The recogniser is one that settles its words at a pause.
+    pub(crate) const fn settles(&self) -> bool {
+        self.settles
+    }
+
+    /// How late the words of a recogniser come that only ever guesses, word by word; `None` where
+    /// that is not known.
+    pub(crate) fn lag(&self) -> Option<Duration> {
+        (!self.settles && self.lags >= ENOUGH_LAGS).then_some(self.lag)
     }
 
     /// Takes a transcript.
@@ -120,6 +154,8 @@ impl Caller {
     ) -> Accepted {
         let known = self.pieces.iter_mut().find(|piece| piece.segment == Some(segment));
         let text = text.trim();
+        self.settles |= stability != Stability::Partial && !text.is_empty();
+        self.punctuates |= text.contains(['.', ',', '?', '!']);
         if let Some(piece) = known {
             piece.stability = stability;
             piece.covers = piece.covers.max(covers);
@@ -142,6 +178,8 @@ impl Caller {
         self.join();
         self.changed = Some(now);
         self.changed_covers = Some(covers);
+        self.lag = self.lag.max(now.since(covers));
+        self.lags += 1;
         Accepted::Changed
     }
 
@@ -200,7 +238,9 @@ impl Caller {
         let last = closed.filter_map(|piece| piece.segment).max();
         self.closed_segment = self.closed_segment.max(last);
         self.closed_at = self.closed_at.max(Some(at));
+        self.voiced = Duration::ZERO;
         self.speculations = 0;
+        self.draft_failed = false;
         self.restarts = 0;
         self.join();
     }

@@ -24,6 +24,8 @@ pub struct Counters {
     pub backchannels: u64,
     /// Turns whose reply was started again because words came late.
     pub restarts: u64,
+    /// Answers of the assistant's endpointing server that never came, or made no sense.
+    pub failed_looks: u64,
     /// Replies prepared in advance.
     pub speculations: u64,
     /// Of these, kept.

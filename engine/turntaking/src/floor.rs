@@ -6,28 +6,38 @@ mod concluding;
 mod cut;
 mod failing;
 mod hearing;
+mod idle;
 mod invariants;
 mod keypad;
 mod replying;
 mod settling;
 mod tools;
+mod voicemail;
 mod yielding;
 
 use std::collections::VecDeque;
 
 use crate::caller::Caller;
 use crate::counters::Counters;
+use crate::dictation::{self, Dictated};
+use crate::expectation::Expectation;
 use crate::history::{Entry, History};
+use crate::idle::Idle;
 use crate::input::{Input, TurnId};
 use crate::interruption;
 use crate::output::{Event, Output};
 use crate::phrases::Phrases;
 use crate::reply::{Cause, Order, Reply};
-use crate::settings::{FirstMessageMode, Settings};
+use crate::rules::Rules;
+use crate::settings::{
+    FirstMessageMode, Settings, SmartEndpointing, StartSpeakingPlan, StopSpeakingPlan,
+};
 use crate::state::State;
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 use crate::toolbox::Toolbox;
+use crate::voicemail::Evidence;
+use crate::wait_function::WaitFunction;
 
 use self::cut::Cut;
 use self::keypad::Keypad;
@@ -40,6 +50,8 @@ const MOST_FIRINGS: usize = 32;
 pub struct Floor {
     settings: Settings,
     phrases: Phrases,
+    rules: Rules,
+    wait_function: Option<WaitFunction>,
     /// The same while the assistant greets.
     greeting_phrases: Phrases,
     seed: u64,
@@ -49,6 +61,9 @@ pub struct Floor {
     state: State,
     caller: Caller,
     keypad: Keypad,
+    idle: Idle,
+    /// Of a machine, where that is listened for.
+    evidence: Evidence,
     toolbox: Toolbox,
     history: History,
     counters: Counters,
@@ -60,6 +75,9 @@ pub struct Floor {
     cut: Option<Cut>,
     next_turn: u32,
     next_pause: u32,
+    next_look: u32,
+    /// What the assistant has asked for.
+    expectation: Expectation,
     /// Nobody has said a word since.
     quiet_since: Instant,
     /// The assistant was interrupted and may not be heard before.
@@ -73,19 +91,20 @@ pub struct Floor {
 impl Floor {
     /// The floor of a call that begins at `now`. Nothing happens before [`Input::Connected`].
     ///
-    /// `seed` stands for every choice that is left to chance, so that a journal replays bit for
-    /// bit; none is at present.
+    /// `seed` stands for every choice that is left to chance (which of several idle messages), so
+    /// that a journal replays bit for bit.
     pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
-        let plan = &settings.stop_speaking;
-        let phrases = Phrases::new(
-            &plan.acknowledgement_phrases,
-            &plan.interruption_phrases,
-            &settings.languages,
-        );
+        let phrases = phrases_of(&settings);
+        let rules = Rules::new(&settings.start_speaking.rules);
+        let wait_function = wait_function_of(&settings);
         Self {
+            idle: Idle::new(&settings.idle),
+            evidence: settings.voicemail.as_ref().map(|_| Evidence::new()).unwrap_or_default(),
             settings,
             greeting_phrases: phrases.over_a_greeting(),
             phrases,
+            rules,
+            wait_function,
             seed,
             started: now,
             now,
@@ -102,11 +121,24 @@ impl Floor {
             cut: None,
             next_turn: 1,
             next_pause: 1,
+            next_look: 1,
+            expectation: Expectation::Open,
             quiet_since: now,
             backoff_until: now,
             failures: 0,
             recognizer_ends_turns: false,
         }
+    }
+
+    /// Goes on with other plans. For the question what those would have done ([`crate::what_if`]):
+    /// in a call plans do not change.
+    pub fn replan(&mut self, start: StartSpeakingPlan, stop: StopSpeakingPlan) {
+        self.settings.start_speaking = start;
+        self.settings.stop_speaking = stop;
+        self.phrases = phrases_of(&self.settings);
+        self.greeting_phrases = self.phrases.over_a_greeting();
+        self.rules = Rules::new(&self.settings.start_speaking.rules);
+        self.wait_function = wait_function_of(&self.settings);
     }
 
     /// Who holds the floor.
@@ -118,6 +150,12 @@ impl Floor {
     /// the history as it stands when that output is drained, followed by its `user`.
     pub fn history(&self) -> &[Entry] {
         self.history.entries()
+    }
+
+    /// What `words` of the caller dictate to an assistant that asked what this one did; `None`
+    /// where that is nothing, or nothing of it was understood.
+    pub fn dictated(&self, words: &str) -> Option<Dictated> {
+        dictation::dictated(words, self.expectation).filter(|found| !found.value.is_empty())
     }
 
     /// What was dropped, and how often the Floor guessed right.
@@ -186,6 +224,7 @@ impl Floor {
             if let Some(at) = self.keypad.deadline() {
                 soonest.at(at, Reason::Keypad);
             }
+            self.voicemail_deadline(&mut soonest);
         }
         soonest.get()
     }
@@ -196,6 +235,7 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);
             }
@@ -203,6 +243,7 @@ impl Floor {
             Input::TurnResumed => self.on_turn_resumed(now),
             Input::RecognizerFailed => self.on_recognizer_failed(now),
             Input::TurnScore { pause, complete } => self.on_turn_score(now, *pause, *complete),
+            Input::EndpointingAnswer { look, wait } => self.on_endpointing_answer(*look, *wait),
             Input::ReplyText { turn, text } => self.on_reply_text(now, *turn, text),
             Input::ReplyToolCall { turn, id, name, arguments } => {
                 self.on_tool_call(now, *turn, id, name, arguments);
@@ -249,9 +290,14 @@ impl Floor {
             Reason::Held => self.on_held_overdue(now),
             Reason::Release => self.on_release(now),
             Reason::Keypad => self.submit_keys(now),
+            Reason::Idle => self.on_idle(now),
             Reason::ReplyStalled => self.on_reply_stalled(now),
             Reason::SilenceTimeout => self.on_silence_timeout(now),
             Reason::MaxDuration => self.on_max_duration(now),
+            Reason::Voicemail => {
+                self.suspect_voicemail(now);
+            }
+            Reason::Beep => self.speak_to_machine(now),
             Reason::ClosingLimit => self.on_closing_limit(now),
         }
     }
@@ -277,7 +323,7 @@ impl Floor {
             Cause::Greeting => !self.settings.first_message_interruptions,
             Cause::Order(order) => order.end_call_after,
             Cause::Farewell => true,
-            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results => false,
+            Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results | Cause::Idle { .. } => false,
         }
     }
 
@@ -301,6 +347,7 @@ impl Floor {
             | Cause::ClosedTurn
             | Cause::Results
             | Cause::Order(_)
+            | Cause::Idle { .. }
             | Cause::Farewell => &self.phrases,
         }
     }
@@ -322,6 +369,19 @@ impl Floor {
 
     fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event { event });
+    }
+}
+
+fn phrases_of(settings: &Settings) -> Phrases {
+    let plan = &settings.stop_speaking;
+    Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, &settings.languages)
+}
+
+/// One that cannot be used is refused by the configuration; ours does its work.
+fn wait_function_of(settings: &Settings) -> Option<WaitFunction> {
+    match &settings.start_speaking.smart_endpointing {
+        SmartEndpointing::WaitFunction { expression } => WaitFunction::parse(expression).ok(),
+        SmartEndpointing::Off | SmartEndpointing::Own | SmartEndpointing::Model => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dictation::Dictated;
 use crate::input::TurnId;
 
 /// One entry of the conversation.
@@ -12,6 +13,9 @@ pub enum Entry {
     User {
         /// The words of the whole turn.
         text: String,
+        /// What they dictate, as it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dictated: Option<Dictated>,
     },
     /// What the caller heard of a reply.
     Assistant {
@@ -60,6 +64,15 @@ impl History {
         self.revision
     }
 
+    /// The words of the assistant's last entry; empty where there is none.
+    pub(crate) fn last_of_assistant(&self) -> &str {
+        let last = self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Assistant { text, .. } => Some(text.as_str()),
+            Entry::User { .. } | Entry::ToolCall { .. } | Entry::ToolResult { .. } => None,
+        });
+        last.unwrap_or_default()
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
         self.revision += 1;
@@ -68,7 +81,7 @@ impl History {
     /// Takes the caller's last turn back, where nothing followed it.
     pub(crate) fn reopen_user(&mut self) -> Option<String> {
         let Some(Entry::User { .. }) = self.entries.last() else { return None };
-        let Some(Entry::User { text }) = self.entries.pop() else { return None };
+        let Some(Entry::User { text, .. }) = self.entries.pop() else { return None };
         self.revision += 1;
         Some(text)
     }
@@ -93,6 +106,10 @@ impl History {
 mod tests {
     use super::*;
 
+    fn user(text: &str) -> Entry {
+        Entry::User { text: text.to_owned(), dictated: None }
+    }
+
     fn call(id: &str) -> Entry {
         Entry::ToolCall {
             turn: TurnId(1),
@@ -107,7 +124,7 @@ mod tests {
         let mut history = History::default();
         history.push(call("a"));
         history.push(call("b"));
-        history.push(Entry::User { text: "hello?".to_owned() });
+        history.push(user("hello?"));
         assert!(history.insert_result(TurnId(1), "b", "2"));
         assert!(history.insert_result(TurnId(1), "a", "1"));
         let kinds: Vec<_> = history
@@ -134,10 +151,10 @@ mod tests {
     #[test]
     fn only_the_last_entry_can_be_reopened() {
         let mut history = History::default();
-        history.push(Entry::User { text: "one".to_owned() });
+        history.push(user("one"));
         history.push(call("a"));
         assert_eq!(history.reopen_user(), None);
-        history.push(Entry::User { text: "two".to_owned() });
+        history.push(user("two"));
         assert_eq!(history.reopen_user().as_deref(), Some("two"));
         assert_eq!(history.entries().len(), 2);
     }

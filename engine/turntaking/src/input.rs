@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,11 @@ impl Probability {
     pub fn new(value: f32) -> Self {
         let scaled = (value.clamp(0.0, 1.0) * 10_000.0).round();
         Self(if scaled.is_nan() { 0 } else { scaled as u16 })
+    }
+
+    /// `value` ten-thousandths; more than all are all.
+    pub const fn from_ten_thousandths(value: u16) -> Self {
+        Self(if value > 10_000 { 10_000 } else { value })
     }
 
     /// The probability in ten-thousandths: what decisions are computed from, without rounding.
@@ -103,6 +109,8 @@ pub enum EndReason {
     ProviderFailed(Stage),
     /// An operator, the API, or the end of the process.
     ManuallyCanceled,
+    /// A machine answered.
+    Voicemail,
 }
 
 /// What the Floor is told.
@@ -123,6 +131,11 @@ pub enum Input<'a> {
     SpeechStopped {
         /// When the last voiced window ended.
         since: Instant,
+    },
+    /// The caller's line gave a single steady tone, as answering machines do.
+    Beep {
+        /// When it ended.
+        until: Instant,
     },
     /// Words of the caller. A later transcript of the same segment replaces the earlier one.
     Transcript {
@@ -150,6 +163,13 @@ pub enum Input<'a> {
         pause: u32,
         /// That the caller has finished.
         complete: Probability,
+    },
+    /// The answer of the assistant's endpointing server to `Output::AskEndpointing`.
+    EndpointingAnswer {
+        /// The look that was asked for.
+        look: u32,
+        /// The silence, from the asking, that ends the turn; `None`: it gave no answer.
+        wait: Option<Duration>,
     },
 
     /// The next phrase of a reply, as it went to the voice.

@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::time::Instant;
 
 /// The format's version. Raised whenever an older reader would misunderstand.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The first line of a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -278,10 +278,10 @@ mod tests {
             ),
             (ms(1_064), Input::SpeechStopped { since: ms(1_000) }),
             (ms(1_200), Input::TurnScore { pause: 1, complete: Probability::new(0.9) }),
-            (ms(1_320), Input::Timeout),
-            (ms(1_400), Input::ReplyText { turn, text: "Bonjour.".into() }),
-            (ms(1_450), Input::Span { turn, text: 0..8, audio: Offset(0)..Offset(500_000) }),
-            (ms(1_450), Input::Voiced { turn, until: Offset(500_000), complete: true }),
+            (ms(1_480), Input::Timeout),
+            (ms(1_500), Input::ReplyText { turn, text: "Bonjour.".into() }),
+            (ms(1_550), Input::Span { turn, text: 0..8, audio: Offset(0)..Offset(500_000) }),
+            (ms(1_550), Input::Voiced { turn, until: Offset(500_000), complete: true }),
             (ms(1_800), Input::Played { turn, until: Offset(300_000), acknowledged: true }),
             (ms(1_900), Input::EndCall { reason: EndReason::CustomerEndedCall }),
         ];
@@ -348,8 +348,8 @@ mod tests {
         assert_eq!(replay([]), Err(ReplayError::Empty));
         assert!(matches!(replay(["{"]), Err(ReplayError::Header { .. })));
         assert!(matches!(replay(["{\"a\":1}"]), Err(ReplayError::Header { .. })));
-        let newer = whole.replacen("\"journal\":1", "\"journal\":2", 1);
-        assert_eq!(replay(newer.lines()), Err(ReplayError::Version { found: 2 }));
+        let newer = whole.replacen("\"journal\":2", "\"journal\":3", 1);
+        assert_eq!(replay(newer.lines()), Err(ReplayError::Version { found: 3 }));
         let mut lines: Vec<_> = whole.lines().collect();
         lines[3] = "{\"t\":1}";
         assert!(matches!(replay(lines), Err(ReplayError::Record { line: 4, .. })));

@@ -93,6 +93,18 @@
 //! An acknowledgement that ends less than a second before the reply does is an answer, not a
 //! backchannel: callers say "yes" into the last words of a question.
 //!
+//! # The caller says nothing
+//!
+//! Rules of the assistant's ([`idle`]) ask whether they are there, by a clock each; after
+//! `silence_timeout` the call ends. A word that is said into the greeting only to answer the phone
+//! ("Allô ?") is no turn.
+//!
+//! # A machine answers
+//!
+//! On calls we place, what is heard first is weighed ([`voicemail`]): words that only machines say,
+//! speech that goes on longer than any person's answer, a beep. A machine is left the message after
+//! its beep, and the call ends.
+//!
 //! # What did the caller hear?
 //!
 //! The playout ledger maps the reply's words to its audio and the audio to the playhead; a word is
@@ -110,8 +122,10 @@ mod caller;
 pub mod counters;
 pub mod dictation;
 pub mod endpointing;
+pub mod expectation;
 pub mod floor;
 pub mod history;
+pub mod idle;
 pub mod input;
 pub mod interruption;
 pub mod journal;
@@ -120,12 +134,16 @@ mod ledger;
 pub mod output;
 pub mod phrases;
 pub mod reply;
+pub mod rules;
 pub mod settings;
 pub mod speculation;
 pub mod state;
 pub mod time;
 pub mod timers;
 mod toolbox;
+pub mod voicemail;
+pub mod wait_function;
+pub mod what_if;
 
 pub use floor::Floor;
 pub use state::State;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dictation::Dictated;
+use crate::endpointing::{Evidence, Ground};
 use crate::input::{EndReason, Offset, TurnId};
 use crate::time::Instant;
 
@@ -57,6 +59,20 @@ pub enum Event {
         /// They entered history.
         is_final: bool,
     },
+    /// The caller's turn was taken to be over, and why then. The final transcript follows.
+    TurnEnded {
+        /// Silence since the end of speech, in ms.
+        silence_ms: u32,
+        /// The silence that was wanted, in ms.
+        wait_ms: u32,
+        /// What decided it.
+        ground: Ground,
+        /// What was known.
+        evidence: Evidence,
+        /// What the words dictate, as it is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dictated: Option<Dictated>,
+    },
     /// The caller went on before a word of the reply was heard: the last final transcript is
     /// withdrawn, and its words come again with those that follow.
     TurnReopened,
@@ -86,6 +102,8 @@ pub enum Event {
         /// The reply that goes on.
         turn: TurnId,
     },
+    /// A machine has answered.
+    VoicemailDetected,
     /// The first sample of a reply was heard.
     TurnLatency {
         /// The reply.
@@ -102,7 +120,8 @@ pub enum Event {
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum Output {
     /// Ask the language model for a reply to the history, followed by `user` where it is not
-    /// empty (those words enter history when the reply is committed).
+    /// empty (those words enter history when the reply is committed), and by `prompt`, an
+    /// instruction for this reply alone, where that is not.
     StartReply {
         /// The new reply.
         turn: TurnId,
@@ -110,6 +129,9 @@ pub enum Output {
         speculative: bool,
         /// The caller's words that are not yet in history.
         user: String,
+        /// What the model is told to say, where nobody has spoken.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        prompt: String,
     },
     /// The speculative reply is wanted: play it as it comes.
     CommitReply {
@@ -145,6 +167,14 @@ pub enum Output {
     AskTurnModel {
         /// To be sent back with the answer.
         pause: u32,
+    },
+    /// Ask the assistant's endpointing server how long to wait, with the history followed by
+    /// `user`; answer with `Input::EndpointingAnswer`.
+    AskEndpointing {
+        /// To be sent back with the answer.
+        look: u32,
+        /// The caller's words so far.
+        user: String,
     },
     /// Tell the recogniser.
     Recognizer {

@@ -1,5 +1,6 @@
 //! One reply, from the order to prepare it to its last word.
 
+use crate::idle::IdleAction;
 use crate::input::{Offset, Stage, TurnId};
 use crate::ledger::Ledger;
 use crate::output::TurnTimes;
@@ -21,6 +22,13 @@ pub(crate) enum Cause {
     Results,
     /// An operator's or a tool's order.
     Order(Order),
+    /// The caller says nothing.
+    Idle {
+        /// By which rule.
+        rule: usize,
+        /// What of it.
+        action: IdleAction,
+    },
     /// The call is being closed.
     Farewell,
 }

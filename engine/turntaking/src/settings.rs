@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::idle::IdleRule;
 use crate::language::Language;
 use crate::phrases;
+use crate::rules::EndpointingRule;
+use crate::voicemail::VoicemailPlan;
+use crate::wait_function;
 
 /// Who speaks first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +30,11 @@ pub enum FirstMessageMode {
 pub struct StartSpeakingPlan {
     /// Least silence before audio is played, counted from the end of speech. Ours: 0.
     pub wait: Duration,
-    /// Smart endpointing: silence, turn model, transcript shape. `None`: off.
-    pub smart_endpointing: bool,
+    /// Rules that go before everything else; the first that matches holds. Vapi: none.
+    #[serde(default)]
+    pub rules: Vec<EndpointingRule>,
+    /// Smart endpointing, which goes before the recogniser's own end of turn.
+    pub smart_endpointing: SmartEndpointing,
     /// Smart endpointing's silences in percent of what it would take. 100 is the setting it is
     /// made for; others are for measuring how cut-offs are traded for delay.
     #[serde(default = "as_made")]
@@ -38,6 +45,37 @@ pub struct StartSpeakingPlan {
     pub on_no_punctuation: Duration,
     /// Silence that ends a turn whose transcript ends in a number. Vapi: 0.5 s.
     pub on_number: Duration,
+}
+
+/// What guesses the end of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmartEndpointing {
+    /// Nothing: the recogniser's own end of turn and the silences of the plan decide.
+    Off,
+    /// Silence, turn model, words and what was asked ([`crate::endpointing`]).
+    #[default]
+    Own,
+    /// The turn model's score alone, by a function of the assistant's (Vapi's `livekit`).
+    WaitFunction {
+        /// Milliseconds from x, the probability that the caller is still speaking
+        /// ([`wait_function`]).
+        expression: String,
+    },
+    /// A server of the assistant's (Vapi's `custom-endpointing-model`); ours where it is late.
+    Model,
+}
+
+impl SmartEndpointing {
+    /// Vapi's `livekit` with its own default.
+    pub fn livekit() -> Self {
+        Self::WaitFunction { expression: wait_function::DEFAULT.to_owned() }
+    }
+
+    /// The turn model is asked.
+    pub const fn listens(&self) -> bool {
+        !matches!(self, Self::Off)
+    }
 }
 
 /// When the caller takes the floor.
@@ -64,7 +102,8 @@ impl Default for StartSpeakingPlan {
     fn default() -> Self {
         Self {
             wait: Duration::ZERO,
-            smart_endpointing: true,
+            rules: Vec::new(),
+            smart_endpointing: SmartEndpointing::Own,
             patience: as_made(),
             on_punctuation: Duration::from_millis(100),
             on_no_punctuation: Duration::from_millis(1_500),
@@ -90,7 +129,8 @@ impl Default for StopSpeakingPlan {
 /// Keys of the caller's keypad taken as words (Vapi's `keypadInputPlan`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeypadPlan {
-    /// An entry ends when no key was pressed for this long. Vapi: 2 s.
+    /// An entry ends when no key was pressed for this long. Vapi: 2 s. Zero: only a delimiter ends
+    /// it, and where there is none, each key is an entry.
     pub timeout: Duration,
     /// Each of these keys ends an entry and is no part of it. Vapi: none; customers send `#`.
     pub delimiters: String,
@@ -128,6 +168,15 @@ pub struct Settings {
     pub end_call_phrases: Vec<String>,
     /// Said before the call is ended by the assistant or a timer; empty: nothing.
     pub end_call_message: String,
+    /// What follows on the caller's silence.
+    #[serde(default)]
+    pub idle: Vec<IdleRule>,
+    /// Said before `silence_timeout` ends the call; empty: `end_call_message` is.
+    #[serde(default)]
+    pub silence_timeout_message: String,
+    /// Whether a machine answers is listened for; `None`: it is not.
+    #[serde(default)]
+    pub voicemail: Option<VoicemailPlan>,
     /// Keypad input; `None`: keys are ignored, and counted.
     #[serde(default)]
     pub keypad: Option<KeypadPlan>,
@@ -149,6 +198,9 @@ impl Default for Settings {
             max_duration: Duration::from_secs(600),
             end_call_phrases: Vec::new(),
             end_call_message: String::new(),
+            idle: Vec::new(),
+            silence_timeout_message: String::new(),
+            voicemail: None,
             keypad: None,
         }
     }
@@ -174,7 +226,7 @@ impl Settings {
         Self {
             start_speaking: StartSpeakingPlan {
                 wait: Duration::from_millis(400),
-                smart_endpointing: false,
+                smart_endpointing: SmartEndpointing::Off,
                 ..ours.start_speaking
             },
             stop_speaking: StopSpeakingPlan {

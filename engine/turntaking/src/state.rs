@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::endpointing::Ground;
 use crate::input::{EndReason, Offset, Probability};
 use crate::reply::Reply;
 use crate::time::Instant;
@@ -24,7 +25,8 @@ pub enum State {
     Speaking(Speaking),
     /// The assistant is held: the caller made a sound.
     Yielding(Yielding),
-    /// The call is ending: the farewell is said, and tools finish.
+    /// The call is ending: the farewell is said, and tools finish; or a machine has answered, and is
+    /// left a message.
     Closing(Closing),
     /// The call is over.
     Closed(EndReason),
@@ -88,6 +90,8 @@ pub struct Settling {
     pub(crate) asked: bool,
     /// What it answered.
     pub(crate) score: Option<Probability>,
+    /// What the assistant's endpointing server was asked last.
+    pub(crate) look: Option<Look>,
     /// The recogniser says that the turn is over, or may be.
     pub(crate) ended: Option<RecognizerEnd>,
     /// The recogniser took that back: the caller is about to go on.
@@ -96,8 +100,29 @@ pub struct Settling {
     pub(crate) draft: Option<Reply>,
     /// When to prepare one.
     pub(crate) draft_at: Option<Instant>,
+    /// The silence that the evidence wants, and what decided that.
+    pub(crate) wanted: (Duration, Ground),
     /// When to decide, and why then.
     pub(crate) end: (Instant, Reason),
+}
+
+/// A question to the assistant's endpointing server.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) number: u32,
+    /// When it was asked.
+    pub(crate) at: Instant,
+    /// The words it was asked about.
+    pub(crate) user: String,
+    pub(crate) answer: Answer,
+}
+
+/// What the endpointing server answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Awaited,
+    Wait(Duration),
+    Failed,
 }
 
 /// The recogniser's own end of turn.
@@ -143,4 +168,29 @@ pub struct Closing {
     pub(crate) reason: EndReason,
     pub(crate) since: Instant,
     pub(crate) farewell: Option<Reply>,
+    /// A machine has answered, and is to be told something.
+    pub(crate) machine: Option<Machine>,
+}
+
+/// How far an answering machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// It greets, and has not beeped yet.
+    Greeting,
+    /// Its beep ended then.
+    Beeped(Instant),
+    /// It is spoken to. `beeped`: it had beeped before.
+    Listening { beeped: bool },
+}
+
+impl Closing {
+    /// A call that ends for `reason`.
+    pub(crate) const fn new(reason: EndReason, since: Instant) -> Self {
+        Self { reason, since, farewell: None, machine: None }
+    }
+
+    /// A machine's beep is awaited, or has just been heard.
+    pub(crate) const fn awaits_machine(&self) -> bool {
+        matches!(self.machine, Some(Machine::Greeting | Machine::Beeped(_)))
+    }
 }

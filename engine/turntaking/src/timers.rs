@@ -32,12 +32,18 @@ pub enum Reason {
     Release,
     /// Keys were pressed, and no more came.
     Keypad,
+    /// The caller has said nothing for as long as one of `idle` says.
+    Idle,
     /// A reply makes no progress.
     ReplyStalled,
     /// Nobody said anything for `silence_timeout`.
     SilenceTimeout,
     /// The call has lasted `max_duration`.
     MaxDuration,
+    /// The first speech of the call has gone on for as long as only a machine's does.
+    Voicemail,
+    /// The machine's beep is over, or was waited for long enough.
+    Beep,
     /// The farewell, or a tool that still runs, has had its time.
     ClosingLimit,
 }

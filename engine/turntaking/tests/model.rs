@@ -33,6 +33,9 @@ const REACHED: &[(&str, usize)] = &[
     ("EventUserInterrupted", 400),
     ("EventTurnLatency", 1_000),
     ("EventTurnReopened", 100),
+    ("EventVoicemailDetected", 100),
+    ("Beep", 50),
+    ("Idle", 400),
 ];
 
 #[test]

@@ -144,7 +144,11 @@ impl Stagehand {
         writeln!(self.written, "\nhistory").expect("a string");
         for entry in self.floor.history() {
             let line = match entry {
-                Entry::User { text } => format!("  user {text:?}"),
+                Entry::User { text, dictated: None } => format!("  user {text:?}"),
+                Entry::User { text, dictated: Some(found) } => format!(
+                    "  user {text:?} ({:?}, {:?}: {})",
+                    found.kind, found.progress, found.value
+                ),
                 Entry::Assistant { text, complete, .. } => {
                     format!("  assistant {text:?}{}", if *complete { "" } else { " (cut)" })
                 }

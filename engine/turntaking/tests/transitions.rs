@@ -17,6 +17,7 @@ use turntaking::Floor;
 use turntaking::input::Input;
 use turntaking::settings::{KeypadPlan, Settings};
 use turntaking::time::Instant;
+use turntaking::voicemail::VoicemailPlan;
 
 /// How each state is reached: a question, its answer, and what happens to it.
 const STATES: &[(&str, &[(u64, &str)])] = &[
@@ -29,6 +30,7 @@ const STATES: &[(&str, &[(u64, &str)])] = &[
     ("yielding", YIELDING),
     ("yielding, held", HELD),
     ("closing", CLOSING),
+    ("closing, a machine greets", MACHINE),
     ("closed", &[(0, "connected"), (500, "end customer_ended_call")]),
 ];
 
@@ -47,7 +49,7 @@ const THINKING: &[(u64, &str)] = &[
     (1_064, "speech 1000"),
     (2_064, "silence 2000"),
     (2_150, "words 1 \"What are your hours?\" stable 2064"),
-    (2_180, "score 1 0.9"),
+    (2_180, "score 1 0.98"),
     (2_320, "timeout"),
 ];
 
@@ -56,7 +58,7 @@ const SPEAKING: &[(u64, &str)] = &[
     (1_064, "speech 1000"),
     (2_064, "silence 2000"),
     (2_150, "words 1 \"What are your hours?\" stable 2064"),
-    (2_180, "score 1 0.9"),
+    (2_180, "score 1 0.98"),
     (2_320, "timeout"),
     (2_330, "text 1 \"Nine to eight, and to six on Sundays.\""),
     (2_330, "span 1 0 37 0 1200"),
@@ -70,7 +72,7 @@ const YIELDING: &[(u64, &str)] = &[
     (1_064, "speech 1000"),
     (2_064, "silence 2000"),
     (2_150, "words 1 \"What are your hours?\" stable 2064"),
-    (2_180, "score 1 0.9"),
+    (2_180, "score 1 0.98"),
     (2_320, "timeout"),
     (2_330, "text 1 \"Nine to eight, and to six on Sundays.\""),
     (2_330, "span 1 0 37 0 1200"),
@@ -85,7 +87,7 @@ const HELD: &[(u64, &str)] = &[
     (1_064, "speech 1000"),
     (2_064, "silence 2000"),
     (2_150, "words 1 \"What are your hours?\" stable 2064"),
-    (2_180, "score 1 0.9"),
+    (2_180, "score 1 0.98"),
     (2_320, "timeout"),
     (2_330, "text 1 \"Nine to eight, and to six on Sundays.\""),
     (2_330, "span 1 0 37 0 1200"),
@@ -98,12 +100,19 @@ const HELD: &[(u64, &str)] = &[
 
 const CLOSING: &[(u64, &str)] = &[(0, "connected"), (30_000, "timeout")];
 
+const MACHINE: &[(u64, &str)] = &[
+    (0, "connected"),
+    (1_064, "speech 1000"),
+    (2_500, "words 1 \"Leave your message after the tone.\" partial 2500"),
+];
+
 /// Every input, aimed at the reply that is live.
 const INPUTS: &[&str] = &[
     "timeout",
     "connected",
     "speech NOW",
     "silence NOW",
+    "beep NOW",
     "words 9 \"Tomorrow\" partial",
     "words 9 \"Tomorrow.\" stable",
     "words 9 \"Mhm.\" stable",
@@ -174,6 +183,10 @@ fn reach(script: &[(u64, &str)]) -> (Floor, Instant) {
     let settings = Settings {
         end_call_message: "Goodbye.".to_owned(),
         keypad: Some(KeypadPlan::default()),
+        voicemail: Some(VoicemailPlan {
+            message: "Please call us back.".to_owned(),
+            ..VoicemailPlan::default()
+        }),
         ..Settings::default()
     };
     let mut floor = Floor::new(settings, 0, Instant::START);

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Model, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice};
+use crate::{
+    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
+    VoicemailDetection,
+};
 
 /// Who answers a call, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Assistant {
     /// Speech synthesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<Voice>,
+    /// Who is asked and told what the call brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// When the assistant may start to speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_speaking_plan: Option<StartSpeakingPlan>,
@@ -49,6 +55,27 @@ pub struct Assistant {
     /// Said before the assistant hangs up: at most 1000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_call_message: Option<String>,
+    /// What is said when nobody says anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_plan: Option<MessagePlan>,
+    /// What is done when something happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Vec<Hook>>,
+    /// Noise is taken out of what is recognised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_speech_denoising_plan: Option<BackgroundSpeechDenoisingPlan>,
+    /// The same, as older assistants say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_denoising_enabled: Option<bool>,
+    /// What is heard behind the voice: `off`, `office` or a URL of a recording.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_sound: Option<String>,
+    /// Whether a machine answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_detection: Option<VoicemailDetection>,
+    /// Said to a machine, after its beep: at most 1000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voicemail_message: Option<String>,
     /// What the caller's keypad does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keypad_input_plan: Option<KeypadInputPlan>,
@@ -97,6 +124,24 @@ pub enum OneOrMany {
     One(String),
     /// `["#"]`
     Many(Vec<String>),
+}
+
+/// How noise is taken out of what is recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackgroundSpeechDenoisingPlan {
+    /// By a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smart_denoising_plan: Option<SmartDenoisingPlan>,
+}
+
+/// By a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SmartDenoisingPlan {
+    /// On where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
 }
 
 /// What is kept of a call.

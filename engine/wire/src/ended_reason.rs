@@ -31,6 +31,8 @@ pub enum EndedReason {
     /// Speech synthesis failed, and nothing could take its place.
     #[serde(rename = "call.in-progress.error-providerfault-vapi-voice-failed")]
     VoiceFailed,
+    /// A machine answered.
+    Voicemail,
     /// The process ended before the call did.
     WorkerShutdown,
 }

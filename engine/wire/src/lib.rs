@@ -8,17 +8,26 @@
 
 mod assistant;
 mod ended_reason;
+mod idle;
 mod model;
+mod server;
 mod speaking;
 mod transcriber;
 mod voice;
+mod voicemail;
 
-pub use assistant::{ArtifactPlan, Assistant, FirstMessageMode, KeypadInputPlan, OneOrMany};
+pub use assistant::{
+    ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
+    OneOrMany, SmartDenoisingPlan,
+};
 pub use ended_reason::EndedReason;
+pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use server::Server;
 pub use speaking::{
-    EndpointingRule, RegexOption, SmartEndpointingPlan, StartSpeakingPlan, StopSpeakingPlan,
-    TranscriptionEndpointingPlan,
+    EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
+    StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
+pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Server;
+
 /// When the assistant may start to speak.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -12,6 +14,9 @@ pub struct StartSpeakingPlan {
     /// The end of a turn is guessed by a model. Goes before `transcription_endpointing_plan`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smart_endpointing_plan: Option<SmartEndpointingPlan>,
+    /// The older form of `smart_endpointing_plan`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smart_endpointing_enabled: Option<SmartEndpointingEnabled>,
     /// The end of a turn is told by what was said. Goes before everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_endpointing_rules: Option<Vec<EndpointingRule>>,
@@ -20,8 +25,18 @@ pub struct StartSpeakingPlan {
     pub transcription_endpointing_plan: Option<TranscriptionEndpointingPlan>,
 }
 
+/// `true`, `false` or `"livekit"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SmartEndpointingEnabled {
+    /// Vapi's own, or none.
+    Flag(bool),
+    /// A provider's name: `livekit`.
+    Provider(String),
+}
+
 /// How the end of a turn is guessed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SmartEndpointingPlan {
     /// `vapi` (here: our own), `livekit` or `custom-endpointing-model`.
@@ -30,6 +45,9 @@ pub struct SmartEndpointingPlan {
     /// `livekit`: milliseconds to wait, from the probability x that the caller is still speaking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_function: Option<String>,
+    /// `custom-endpointing-model`: who is asked; the assistant's server where it is not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
 }
 
 /// Where the last words match, the turn ends after this pause. The first rule that matches holds.

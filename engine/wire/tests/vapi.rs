@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 use wire::{Assistant, EndedReason};
 
-const REASONS: [EndedReason; 11] = [
+const REASONS: [EndedReason; 12] = [
     EndedReason::AssistantEndedCall,
     EndedReason::AssistantSaidEndCallPhrase,
     EndedReason::CustomerEndedCall,
@@ -17,6 +17,7 @@ const REASONS: [EndedReason; 11] = [
     EndedReason::SilenceTimedOut,
     EndedReason::TranscriberFailed,
     EndedReason::VoiceFailed,
+    EndedReason::Voicemail,
     EndedReason::WorkerShutdown,
 ];
 
@@ -92,6 +93,20 @@ fn a_full_assistant_survives_the_round_trip() {
         "maxDurationSeconds": 600.0,
         "endCallPhrases": ["au revoir"],
         "endCallMessage": "Bonne journée.",
+        "messagePlan": {"idleMessages": ["Allô ?"], "idleTimeoutSeconds": 10.0},
+        "hooks": [{
+            "on": "customer.speech.timeout",
+            "options": {"timeoutSeconds": 7.5, "triggerResetMode": "never"},
+            "do": [
+                {"type": "say", "exact": ["Allô ?"]},
+                {"type": "say", "prompt": [{"role": "system", "content": "Relance."}]},
+                {"type": "tool", "tool": {"type": "endCall"}}
+            ]
+        }],
+        "backgroundSound": "off",
+        "backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {"enabled": true}},
+        "voicemailDetection": {"provider": "vapi", "backoffPlan": {"maxRetries": 2.0}},
+        "voicemailMessage": "Rappelez-nous.",
         "keypadInputPlan": {"enabled": true, "timeoutSeconds": 2.0, "delimiters": ["#"]},
         "artifactPlan": {"recordingEnabled": false},
         "metadata": {"sector": "salon"}

@@ -103,7 +103,6 @@ impl Judge {
         let near = self.near.at(number);
         let expected = path.predict(reference, number);
         let excess = excess(near, &expected, floor);
-        if std::env::var_os("DBG").is_some() { eprintln!("{number} exc {excess:.1} near {:?} exp {:?} floor {:?}", near.map(|x| x as i32), expected.map(|x| x as i32), floor.map(|x| x as i32)); }
         if excess < unexplained {
             path.learn(near, &expected, floor);
         }
@@ -115,7 +114,6 @@ impl Judge {
         let Some(path) = Path::find(&self.near, reference, floor, self.since, newest) else {
             return;
         };
-        if std::env::var_os("DBG").is_some() { eprintln!("PATH {path:?}"); }
         self.path = Some(path);
         self.revised = true;
         for number in self.since.max(newest - LOOK_BACK)..=newest {

@@ -1,11 +1,14 @@
 //! From Vapi's assistant to what a call is run by: what the assistant says goes before the
 //! configuration, the configuration before the defaults.
 
+mod idle;
 mod keypad;
 mod prompt;
 mod providers;
+mod server;
 mod start_speaking;
 mod stop_speaking;
+mod voicemail;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,14 +20,16 @@ use turntaking::language::Language;
 use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
-use super::{Config, Defaults, Model, Transcriber, Voice};
+use super::{Background, Config, Defaults, Model, Transcriber, Voice};
 use crate::llm::{ChatMessage, ToolDefinition};
 
 use keypad::keypad;
 use prompt::{messages, tools};
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
-use start_speaking::start_speaking;
+pub use server::Server;
+use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
+use voicemail::voicemail;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
 const MIN_CHARACTERS: u32 = 30;
@@ -60,8 +65,14 @@ pub struct Assistant {
     pub min_phrase_characters: u32,
     /// The first phrase of a reply goes out however short it is.
     pub first_phrase_exempt: bool,
+    /// Noise is taken out of what is recognised.
+    pub denoising: bool,
+    /// What is heard behind the voice.
+    pub background: Background,
     /// Record the call.
     pub record: bool,
+    /// Who is asked when a turn ends; `None`: nobody.
+    pub endpointing: Option<Server>,
     /// The customer's own.
     pub metadata: Map<String, Value>,
     /// Fields of Vapi's that were sent and have no effect here, by path.
@@ -127,6 +138,14 @@ impl Assistant {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
         let settings = settings(&wire, &language, config, check);
+        let asked = endpointing_server(&wire, check);
+        let is_shared = asked.as_ref().is_some_and(|(_, shared)| *shared);
+        if wire.server.is_some() && !is_shared {
+            check.without_effect("server".to_owned());
+        }
+
+        let denoising = denoising(&wire);
+        let background = background(wire.background_sound.as_deref(), config, check);
 
         let transcriber = wire.transcriber.unwrap_or_default();
         let voice = wire.voice.unwrap_or_default();
@@ -161,7 +180,10 @@ impl Assistant {
             },
             first_phrase_exempt: chunks.enabled != Some(false)
                 && config.defaults == Defaults::Causerie,
+            denoising,
+            background,
             record: record.unwrap_or(config.recording.enabled),
+            endpointing: asked.map(|(server, _)| server),
             metadata: wire.metadata.unwrap_or_default(),
             without_effect: BTreeSet::new(),
         }
@@ -173,6 +195,23 @@ fn language(wire: &wire::Assistant) -> String {
     let heard = wire.transcriber.as_ref().and_then(|transcriber| transcriber.language.clone());
     let spoken = wire.voice.as_ref().and_then(|voice| voice.language.clone());
     heard.or(spoken).unwrap_or_else(|| "en".to_owned())
+}
+
+/// Noise is taken out of what is recognised. A plan that says nothing else switches it on.
+fn denoising(wire: &wire::Assistant) -> bool {
+    let plan = wire.background_speech_denoising_plan.as_ref();
+    let smart = plan.and_then(|plan| plan.smart_denoising_plan.as_ref());
+    let enabled = smart.map(|smart| smart.enabled.unwrap_or(true));
+    enabled.or(wire.background_denoising_enabled).unwrap_or(false)
+}
+
+/// What is heard behind the voice. Nobody who writes an assistant names files of this machine.
+fn background(sent: Option<&str>, config: &Config, check: &mut Validation) -> Background {
+    let Some(sent) = sent else { return config.background.clone() };
+    Background::from_vapi(sent).unwrap_or_else(|| {
+        check.problem("backgroundSound must be off, office or a URL address");
+        Background::Off
+    })
 }
 
 /// How turns are taken.
@@ -223,6 +262,12 @@ fn settings(
     if let Some(plan) = &wire.stop_speaking_plan {
         stop_speaking(plan, &mut settings, check);
     }
+    if let Some(plan) = &wire.message_plan {
+        idle::message_plan(plan, &mut settings, check);
+    }
+    idle::hooks(wire.hooks.as_deref().unwrap_or_default(), &mut settings, check);
+    let message = wire.voicemail_message.as_deref();
+    settings.voicemail = voicemail(wire.voicemail_detection.as_ref(), message, check);
     if let Some(plan) = &wire.keypad_input_plan {
         settings.keypad = keypad(plan, check);
     }
@@ -261,6 +306,7 @@ mod tests {
     use std::time::Duration;
 
     use serde_json::json;
+    use turntaking::settings::SmartEndpointing;
 
     use super::*;
     use crate::config::{Sources, TranscriberProvider, VoiceProvider};
@@ -275,7 +321,7 @@ mod tests {
         Assistant::from_json(&json.to_string(), &config(&[]))
     }
 
-    fn problems(json: &Value) -> Vec<String> {
+    pub(super) fn problems(json: &Value) -> Vec<String> {
         read(json).expect_err("it has problems").problems().to_vec()
     }
 
@@ -328,7 +374,7 @@ mod tests {
         assert_eq!(settings.first_message_mode, FirstMessageMode::AssistantWaitsForUser);
         assert!(settings.first_message_interruptions);
         assert_eq!(settings.start_speaking.wait, Duration::from_millis(400));
-        assert!(settings.start_speaking.smart_endpointing);
+        assert_eq!(settings.start_speaking.smart_endpointing, SmartEndpointing::Own);
         assert_eq!(settings.stop_speaking.num_words, 2);
         assert_eq!(settings.stop_speaking.voice, Duration::from_millis(300));
         assert_eq!(settings.stop_speaking.backoff, Duration::from_millis(1500));
@@ -345,6 +391,47 @@ mod tests {
         assert_eq!(assistant.model.name, "gpt-4o");
         assert_eq!(assistant.tools[0].name, "endCall");
         assert!(!assistant.record);
+    }
+
+    #[test]
+    fn denoising_is_on_where_a_plan_asks_for_it() {
+        for (json, on) in [
+            (json!({}), false),
+            (json!({"backgroundDenoisingEnabled": true}), true),
+            (json!({"backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {}}}), true),
+            (
+                json!({"backgroundSpeechDenoisingPlan": {"smartDenoisingPlan": {"enabled": false}},
+                    "backgroundDenoisingEnabled": true}),
+                false,
+            ),
+        ] {
+            assert_eq!(read(&json).expect("it is sound").denoising, on, "{json}");
+        }
+        let fourier = json!({"backgroundSpeechDenoisingPlan":
+            {"fourierDenoisingPlan": {"enabled": true}}});
+        let assistant = read(&fourier).expect("it is sound");
+        let without = ["backgroundSpeechDenoisingPlan.fourierDenoisingPlan"];
+        assert!(!assistant.denoising && assistant.without_effect.iter().eq(without));
+    }
+
+    #[test]
+    fn a_background_is_off_or_what_is_sent_or_configured() {
+        let configured = |environment: &[(&str, &str)], json: &Value| {
+            let read = Assistant::from_json(&json.to_string(), &config(environment));
+            read.expect("it is sound").background
+        };
+        let (sent, vapi) = (json!({"backgroundSound": "office"}), ("CAUSERIE_DEFAULTS", "vapi"));
+        assert_eq!(configured(&[], &json!({})), Background::Off);
+        assert_eq!(configured(&[vapi], &json!({})), Background::Office);
+        assert_eq!(configured(&[vapi], &json!({"backgroundSound": "off"})), Background::Off);
+        assert_eq!(configured(&[], &sent), Background::Office);
+        let file = ("CAUSERIE_BACKGROUND_SOUND", "cafe.wav");
+        assert_eq!(configured(&[file, vapi], &json!({})), Background::File("cafe.wav".into()));
+        assert_eq!(configured(&[file], &sent), Background::Office);
+        assert_eq!(
+            problems(&json!({"backgroundSound": "/etc/passwd"})),
+            ["backgroundSound must be off, office or a URL address"]
+        );
     }
 
     #[test]
@@ -418,8 +505,6 @@ mod tests {
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
                       "tools": [{"type": "function", "async": true,
                                  "function": {"name": "f", "strict": false}}]},
-            "startSpeakingPlan": {"smartEndpointingPlan":
-                {"provider": "livekit", "waitFunction": "200 + 8000 * x"}},
         }))
         .expect("it is sound");
         let expected = [
@@ -428,7 +513,6 @@ mod tests {
             "model.tools.async",
             "model.tools.function.strict",
             "server",
-            "startSpeakingPlan.smartEndpointingPlan.waitFunction",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }

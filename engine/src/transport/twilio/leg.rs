@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use codecs::SampleRate;
+use codecs::ambience::Ambience;
 use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite;
 use turntaking::input::TurnId;
@@ -412,7 +414,9 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         if let Some(event) = self.poll_write(cx, now).or_else(|| self.check_limits(cx, now)) {
             return Poll::Ready(event);
         }
-        let idle = self.playout.is_idle(now) && self.closing == Closing::No;
+        let idle = self.playout.is_idle(now)
+            && !self.playout.has_background()
+            && self.closing == Closing::No;
         let woken = self.heard.is_some_and(|heard| now.since(heard) < WOKEN_LATELY);
         self.ticker.set_period(match (idle, woken) {
             (true, _) => TICKS_IDLE,
@@ -454,6 +458,10 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
 
     fn playback(&self, now: Instant) -> Option<Playback> {
         self.playout.playback(now)
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.playout.set_background(ambience);
     }
 
     fn close(&mut self, _now: Instant) {

@@ -1,5 +1,6 @@
 //! Twilio: the webhook's signature and answer, and Media Streams over a WebSocket.
 
+mod background;
 mod handshake;
 mod ingress;
 mod leg;

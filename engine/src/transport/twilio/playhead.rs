@@ -48,6 +48,19 @@ impl Playhead {
         Self { first, earliest, origin, recent: [0; WINDOW], measured: 0 }
     }
 
+    /// A run whose first sample `first` leaves us at `now`, into a queue whose audio ends then.
+    pub(crate) fn behind(first: u64, now: Instant, ends: Instant) -> Self {
+        let earliest = micros(now) - audio(first);
+        let origin = (micros(ends) - audio(first)).max(earliest);
+        Self { first, earliest, origin, recent: [0; WINDOW], measured: 0 }
+    }
+
+    /// When the run is over, if `sent` is one past its last sample.
+    pub(crate) fn ends(&self, sent: u64) -> Instant {
+        let micros = self.origin.saturating_add(audio(sent)).max(0);
+        Instant::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
     /// The run's first sample.
     pub(crate) fn first(&self) -> u64 {
         self.first
@@ -136,6 +149,14 @@ mod tests {
         playhead.acknowledge(1_600, ms(1_050), PATH);
         playhead.acknowledge(800, ms(1_060), PATH);
         assert_eq!(playhead.at(ms(1_100)), before);
+    }
+
+    #[test]
+    fn a_run_behind_other_audio_begins_where_that_ends() {
+        let playhead = Playhead::behind(800, ms(1_000), ms(1_090));
+        assert_eq!(playhead.at(ms(1_090)), 800);
+        assert_eq!(playhead.at(ms(1_190)), 1_600);
+        assert_eq!(playhead.ends(1_600), ms(1_190));
     }
 
     #[test]

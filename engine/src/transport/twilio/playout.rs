@@ -13,16 +13,23 @@
 //!
 //! Positions that are reported never go back, except by a resume.
 //!
+//! A sound behind the voice ([`Background`]) is sent between replies and mixed into them. It is no
+//! part of any reply: positions count the reply's own samples, and a clear is followed at once by
+//! more of the sound.
+//!
 //! Pure: time is an argument. Samples are kept as µ-law, half the size and exactly what is heard.
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use codecs::ambience::Ambience;
 use codecs::g711;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
+use super::background::{self, Background, Start};
 use super::outbound::MarkName;
 use super::playhead::{Path, Playhead};
 use crate::transport::media::Playback;
@@ -38,6 +45,9 @@ const AHEAD: usize = 120 * 8_000;
 
 /// How far beyond the end the estimate goes before a last mark is given up: half a second.
 const LOST_MARK: u64 = 4_000;
+
+/// What marks of the background are named after: no reply has this number.
+const BACKGROUND: TurnId = TurnId(0);
 
 /// Room a finished reply may leave allocated for the next: 16 s.
 const SPARE: usize = 16 * 8_000;
@@ -117,6 +127,9 @@ pub(crate) struct Playout {
     /// Clears sent so far.
     clears: u32,
     clear_due: bool,
+    background: Option<Background>,
+    /// The last audio sent was the background alone.
+    background_last: bool,
     /// Runs of audio so far, of all replies.
     runs: u64,
     counts: PlayoutCounts,
@@ -247,6 +260,8 @@ impl Playout {
             waiting: VecDeque::new(),
             clears: 0,
             clear_due: false,
+            background: None,
+            background_last: false,
             runs: 0,
             counts: PlayoutCounts::default(),
         }
@@ -284,8 +299,19 @@ impl Playout {
         }
     }
 
-    /// No more samples will come for anything.
+    /// Plays a sound behind everything, from now on.
+    pub(crate) fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.background = Some(Background::new(ambience));
+    }
+
+    /// There is something to send although nothing is said.
+    pub(crate) fn has_background(&self) -> bool {
+        self.background.is_some()
+    }
+
+    /// No more samples will come for anything, and the background ends.
     pub(crate) fn finish_all(&mut self) {
+        self.background = None;
         for reply in self.current.iter_mut().chain(&mut self.waiting) {
             reply.finished = true;
         }
@@ -367,10 +393,19 @@ impl Playout {
         payload.clear();
         if self.clear_due {
             self.clear_due = false;
+            self.background_last = false;
+            if let Some(background) = &mut self.background {
+                background.clear();
+            }
             return Some(Transmit::Clear);
         }
         self.promote();
+        self.poll_reply(now, payload).or_else(|| self.poll_background(now, payload))
+    }
+
+    fn poll_reply(&mut self, now: Instant, payload: &mut Vec<u8>) -> Option<Transmit> {
         let (settings, path) = (self.settings, self.path());
+        let arrival = now + settings.network;
         let reply = self.current.as_mut().filter(|reply| reply.state == State::Playing)?;
 
         let end = reply.end();
@@ -388,8 +423,9 @@ impl Playout {
         }
 
         // What leaves now finds the queue empty when playback has come by the time it arrives.
-        let starved =
-            reply.run.as_ref().is_none_or(|run| run.at(now + settings.network) > reply.sent);
+        // Where background was sent behind the last of the reply, it is another run.
+        let starved = self.background_last
+            || reply.run.as_ref().is_none_or(|run| run.at(arrival) > reply.sent);
         let (head, to_mark) = if starved {
             (reply.sent, FRAME)
         } else {
@@ -414,7 +450,17 @@ impl Playout {
                 reply.dry_at = reply.dry_at.or(dry);
             }
             self.runs += 1;
-            reply.run = Some(Playhead::start(reply.sent, now, path));
+            let before = self.background.as_ref().filter(|_| self.background_last);
+            let ends = before.and_then(Background::ends).filter(|&ends| ends > arrival);
+            reply.run = Some(match ends {
+                Some(ends) => Playhead::behind(reply.sent, now, ends),
+                None => Playhead::start(reply.sent, now, path),
+            });
+            if ends.is_none()
+                && let Some(background) = &mut self.background
+            {
+                background.begin_at(arrival + path.jitter_buffer);
+            }
             reply.run_number = self.runs;
             // An early mark tells early where the run stands.
             reply.next_mark = reply.sent + FRAME;
@@ -422,6 +468,41 @@ impl Playout {
         let start = (reply.sent - reply.base) as usize;
         payload.extend(reply.samples.range(start..start + count as usize));
         reply.sent += count;
+        if let Some(background) = &mut self.background {
+            background.mix_into(payload);
+            self.background_last = false;
+        }
+        Some(Transmit::Media)
+    }
+
+    /// The next of the background alone, where the carrier is about to have nothing else.
+    fn poll_background(&mut self, now: Instant, payload: &mut Vec<u8>) -> Option<Transmit> {
+        let path = self.path();
+        let background = self.background.as_mut()?;
+        if self.background_last
+            && let Some(until) = background.take_mark()
+        {
+            let name = MarkName { turn: BACKGROUND, until, clears: self.clears };
+            return Some(Transmit::Mark(name));
+        }
+        let arrival = now + path.network;
+        let ends = if self.background_last {
+            background.ends()
+        } else {
+            let reply = self.current.as_ref();
+            reply.and_then(|reply| Some(reply.run.as_ref()?.ends(reply.sent)))
+        };
+        let start = match ends {
+            Some(ends) if ends.since(arrival) >= background::LEAD => return None,
+            Some(ends) if ends > arrival && self.background_last => Start::Further,
+            Some(ends) if ends > arrival => Start::Behind(ends),
+            _ => {
+                background.begin_at(arrival + path.jitter_buffer);
+                Start::Empty(path)
+            }
+        };
+        background.send(FRAME, now, start, payload);
+        self.background_last = true;
         Some(Transmit::Media)
     }
 
@@ -432,6 +513,12 @@ impl Playout {
             return;
         }
         let path = self.path();
+        if name.turn == BACKGROUND
+            && let Some(background) = &mut self.background
+            && background.handle_mark(name.until, now, path)
+        {
+            return;
+        }
         if let Some(reply) = &mut self.current
             && let Some(run) = &mut reply.run
             && reply.turn == name.turn

@@ -668,3 +668,147 @@ fn no_sequence_of_commands_breaks_the_playout() {
         }
     }
 }
+
+/// A line with the office behind everything; `heard` has all of it.
+fn with_background(wire: Wire) -> (Line, Arc<Ambience>) {
+    let mut line = Line::new(wire);
+    let office = Arc::new(Ambience::office(codecs::SampleRate::HZ_8000));
+    line.playout.set_background(Arc::clone(&office));
+    (line, office)
+}
+
+/// Stretches of digital silence in what was heard, from 200 ms on, longer than a frame: where they
+/// begin, and how long they are, in samples. The office itself is never silent for so long.
+fn gaps(line: &Line) -> Vec<(usize, usize)> {
+    let mut gaps = Vec::new();
+    let mut since = None;
+    for (at, &code) in line.heard.iter().enumerate().skip(1_600) {
+        if g711::mulaw_decode(code) == 0 {
+            since.get_or_insert(at);
+        } else if let Some(began) = since.take()
+            && at - began >= 40
+        {
+            gaps.push((began, at - began));
+        }
+    }
+    gaps
+}
+
+#[test]
+fn the_background_plays_without_a_gap_and_little_of_it_waits() {
+    for wire in [GOOD, Wire { drift_ppm: 100, ..GOOD }, Wire { drift_ppm: -100, ..GOOD }] {
+        let (mut line, _) = with_background(wire);
+        line.run(ms(60_000));
+        assert_eq!(gaps(&line), []);
+        assert_eq!(line.model.runs().len(), 1);
+        let allowed = (background::LEAD + ms(40) + ms(20)).as_millis() as usize * 8;
+        assert!(line.most_queued <= allowed, "{} samples at the carrier", line.most_queued);
+        assert_eq!(line.played, [], "it is nobody's reply");
+    }
+}
+
+#[test]
+fn a_reply_is_heard_whole_over_the_background_and_reported_to_the_end() {
+    for seed in 1..=20 {
+        let (mut line, _) = with_background(Wire { seed, ..GOOD });
+        line.run(ms(500 + seed * 37));
+        let began = line.now;
+        line.queue(&vec![20_000; 16_077]);
+        line.playout.finish(TURN);
+        line.run(ms(3_000));
+        let loud: Vec<usize> = (0..line.heard.len())
+            .filter(|&at| g711::mulaw_decode(line.heard[at]) > 15_000)
+            .collect();
+        let [first, .., last] = loud[..] else { panic!("nothing heard") };
+        assert_eq!((loud.len(), last - first + 1), (16_077, 16_077), "whole, in one piece");
+        assert_eq!(gaps(&line), [], "and the background before and behind it");
+        let end = Played { turn: TURN, until: 16_077, acknowledged: true };
+        assert_eq!(line.last_played(), Some(end));
+        assert_eq!(line.playout.counts(), PlayoutCounts::default());
+        // It waited behind the background that was on its way and at the carrier.
+        let waited = Duration::from_micros(first as u64 * 125) - began.since_start();
+        assert!(waited <= background::LEAD + ms(20) + ms(20) + ms(20), "{waited:?}");
+    }
+}
+
+#[test]
+fn positions_of_a_reply_are_near_the_truth_over_the_background() {
+    for seed in 1..=30 {
+        for wire in [
+            Wire { seed, ..GOOD },
+            Wire { delay: ms(60), seed, ..GOOD },
+            Wire { jitter: ms(30), seed, ..GOOD },
+        ] {
+            let (mut line, _) = with_background(wire);
+            line.run(ms(300 + seed * 13));
+            line.queue(&vec![20_000; 80_000]);
+            line.playout.finish(TURN);
+            line.run(ms(700 + seed * 137));
+            let at = line.hold();
+            line.run(ms(400));
+            let loud = |code: &&u8| g711::mulaw_decode(**code) > 15_000;
+            let truth = line.heard.iter().filter(loud).count() as u64;
+            assert_near(at, truth, NEAR + wire.jitter.as_millis() as u64 * 2 * 8);
+        }
+    }
+}
+
+#[test]
+fn a_clear_leaves_no_gap_longer_than_itself() {
+    let (mut line, _) = with_background(GOOD);
+    line.run(ms(400));
+    line.queue(&vec![20_000; 80_000]);
+    line.run(ms(1_000));
+    line.hold();
+    line.run(ms(500));
+    line.playout.resume(8_000);
+    line.run(ms(1_000));
+    line.playout.stop(line.now);
+    line.tick();
+    line.run(ms(500));
+    // The carrier waits for two frames before it plays again, as after any clear.
+    let gaps = gaps(&line);
+    assert_eq!(gaps.len(), 2, "{gaps:?}");
+    assert!(gaps.iter().all(|(_, length)| *length <= 60 * 8), "{gaps:?}");
+}
+
+#[test]
+fn each_moment_has_its_own_sample_of_the_background() {
+    let (mut line, office) = with_background(GOOD);
+    line.run(ms(2_000));
+    line.queue(&vec![0; 8_000]);
+    line.playout.finish(TURN);
+    line.run(ms(3_000));
+    // By the estimate of when it is heard: early or late by the same for the whole call.
+    let late = (0..640).find(|late| {
+        (2_400..36_000_u64).all(|at| {
+            let sample = g711::mulaw_encode(office.sample(at + 320 - late));
+            let heard = line.heard[at as usize];
+            heard == sample || heard == again(sample)
+        })
+    });
+    assert!(late.is_some(), "not the office from beginning to end, or 40 ms off");
+}
+
+/// What becomes of a sample that is mixed into silence.
+fn again(code: u8) -> u8 {
+    g711::mulaw_encode(g711::mulaw_decode(code))
+}
+
+#[test]
+fn a_voice_that_falls_behind_is_heard_between_the_background() {
+    let (mut line, _) = with_background(GOOD);
+    line.run(ms(300));
+    for _ in 0..10 {
+        line.queue(&vec![20_000; 1_600]);
+        line.run(ms(400));
+    }
+    line.playout.finish(TURN);
+    line.run(ms(1_000));
+    let loud = |code: &&u8| g711::mulaw_decode(**code) > 15_000;
+    assert_eq!(line.heard.iter().filter(loud).count(), 16_000);
+    assert_eq!(gaps(&line), []);
+    assert_eq!(line.last_played().map(|played| played.until), Some(16_000));
+    assert!(line.runs.len() >= 10, "each piece is a run: {:?}", line.runs);
+    assert_eq!(line.playout.counts().underruns, 9);
+}

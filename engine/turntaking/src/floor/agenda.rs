@@ -47,7 +47,7 @@ impl Floor {
             self.settle(now, since);
             return;
         }
-        if now < self.backoff_until {
+        if now < self.backoff_until || self.keypad.deadline().is_some() {
             return;
         }
         let reply = if self.greeting_due {
@@ -59,7 +59,7 @@ impl Floor {
         } else if self.toolbox.next_round() {
             Some(self.ask_model(now, Cause::Results, String::new(), false))
         } else {
-            None
+            self.break_silence(now)
         };
         if let Some(reply) = reply {
             self.think(now, reply, None);
@@ -68,7 +68,12 @@ impl Floor {
 
     /// The assistant has something to say of its own accord.
     pub(super) fn has_something_to_say(&self) -> bool {
-        self.greeting_due || !self.orders.is_empty() || self.toolbox.has_news()
+        let due = self.greeting_due
+            || !self.orders.is_empty()
+            || self.toolbox.has_news()
+            || self.idle.is_due();
+        // Who presses keys is not spoken to.
+        due && self.keypad.deadline().is_none()
     }
 
     pub(super) fn greet(&mut self, now: Instant) -> Reply {
@@ -94,7 +99,9 @@ impl Floor {
         } else {
             let patience = if self.toolbox.is_idle() { Duration::ZERO } else { TOOL_PATIENCE };
             let silence = self.settings.silence_timeout + patience;
-            soonest.at(self.quiet_since + silence, Reason::SilenceTimeout);
+            let silent_since = self.idle.silent_since(self.quiet_since);
+            self.idle_deadline(soonest);
+            soonest.at(silent_since + silence, Reason::SilenceTimeout);
         }
     }
 }

@@ -15,13 +15,24 @@ use crate::timers::{Reason, Soonest};
 /// minute of speech) is cut at half; a tool has had Vapi's default time of 20 s.
 const CLOSING_LIMIT: Duration = Duration::from_secs(30);
 
+/// The longest a machine is spoken to: a message of Vapi's greatest length (1,000 characters) at an
+/// easy pace. Nobody waits for it.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(90);
+
 impl Floor {
     pub(super) fn on_end_call(&mut self, now: Instant, reason: EndReason) {
         self.end(now, reason);
     }
 
     pub(super) fn on_silence_timeout(&mut self, now: Instant) {
-        self.close(now, EndReason::SilenceTimedOut, true);
+        let reason = EndReason::SilenceTimedOut;
+        match self.settings.silence_timeout_message.trim() {
+            "" => self.close(now, reason, true),
+            message => {
+                let message = message.to_owned();
+                self.close_with(now, reason, message);
+            }
+        }
     }
 
     pub(super) fn on_max_duration(&mut self, now: Instant) {
@@ -29,18 +40,28 @@ impl Floor {
     }
 
     pub(super) fn closing_deadlines(&self, closing: &Closing, soonest: &mut Soonest) {
-        soonest.at(closing.since + CLOSING_LIMIT, Reason::ClosingLimit);
+        if let Some(at) = self.machine_deadline(closing) {
+            soonest.at(at, Reason::Beep);
+            return;
+        }
+        let limit = if closing.machine.is_some() { MESSAGE_LIMIT } else { CLOSING_LIMIT };
+        soonest.at(closing.since + limit, Reason::ClosingLimit);
     }
 
     /// Ends the call with a farewell, where one is set, wanted, and can be heard.
     pub(super) fn close(&mut self, now: Instant, reason: EndReason, farewell: bool) {
+        let text = if farewell { self.settings.end_call_message.clone() } else { String::new() };
+        self.close_with(now, reason, text);
+    }
+
+    /// The same with a farewell of its own.
+    fn close_with(&mut self, now: Instant, reason: EndReason, text: String) {
         self.drop_reply(now);
-        self.state = State::Closing(Closing { reason, since: now, farewell: None });
-        let text = &self.settings.end_call_message;
-        if farewell && self.connected && !text.trim().is_empty() {
-            let text = text.clone();
+        self.state = State::Closing(Closing::new(reason, now));
+        if self.connected && !text.trim().is_empty() {
             let reply = self.say(now, Cause::Farewell, text);
-            self.state = State::Closing(Closing { reason, since: now, farewell: Some(reply) });
+            let farewell = Some(reply);
+            self.state = State::Closing(Closing { farewell, ..Closing::new(reason, now) });
         }
         self.hang_up_if_done(now);
     }
@@ -48,10 +69,11 @@ impl Floor {
     /// Hangs up once the farewell was heard and every tool has answered: an appointment made with
     /// the last words must not be lost.
     pub(super) fn hang_up_if_done(&mut self, now: Instant) {
-        if let State::Closing(Closing { reason, farewell: None, .. }) = self.state
+        if let State::Closing(closing @ Closing { farewell: None, .. }) = &self.state
+            && !closing.awaits_machine()
             && self.toolbox.is_idle()
         {
-            self.hang_up(now, reason);
+            self.hang_up(now, closing.reason);
         }
     }
 
@@ -96,14 +118,20 @@ impl Floor {
         self.enter_heard(reply);
     }
 
-    fn hang_up(&mut self, now: Instant, reason: EndReason) {
+    /// Words that were not answered were still said.
+    pub(super) fn enter_unanswered(&mut self, now: Instant) {
         self.settle_cut(now);
         if self.caller.has_words() {
-            // Words that were not answered were still said.
             let text = self.caller.text().to_owned();
-            self.history.push(Entry::User { text: text.clone() });
+            let dictated = self.dictated(&text);
+            self.caller.close(self.caller.pieces(), now);
+            self.history.push(Entry::User { text: text.clone(), dictated });
             self.tell(Event::UserTranscript { text, is_final: true });
         }
+    }
+
+    fn hang_up(&mut self, now: Instant, reason: EndReason) {
+        self.enter_unanswered(now);
         self.outputs.push_back(Output::Hangup { reason });
         self.state = State::Closed(reason);
     }

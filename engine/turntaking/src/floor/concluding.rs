@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Floor;
+use crate::expectation;
 use crate::history::Entry;
 use crate::input::EndReason;
 use crate::output::{Event, Output, Role};
@@ -51,7 +52,10 @@ impl Floor {
 
     /// All of the reply that will be heard was heard.
     pub(super) fn conclude(&mut self, now: Instant, reply: Reply) {
-        self.quiet_since = now;
+        match reply.cause {
+            Cause::Idle { rule, .. } => self.idle.heard(now, rule),
+            _ => self.quiet_since = now,
+        }
         if reply.failed.is_some() {
             self.outputs.push_back(Output::CancelReply { turn: reply.turn });
         } else {
@@ -60,8 +64,8 @@ impl Floor {
         if reply.audible {
             self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
         }
-        let (heard, complete) = reply.heard();
-        let said_end = complete && contains_any(heard, &self.settings.end_call_phrases);
+        let (heard, _) = reply.heard();
+        let said_end = contains_any(heard, &self.settings.end_call_phrases);
         let failed = reply.failed;
         let end_call = reply.end_call && failed.is_none();
         let ordered = matches!(&reply.cause, Cause::Order(order) if order.end_call_after);
@@ -98,6 +102,9 @@ impl Floor {
         let (heard, complete) = reply.heard();
         if !heard.is_empty() {
             let text = heard.to_owned();
+            if let Some(expectation) = expectation::expectation(&text) {
+                self.expectation = expectation;
+            }
             self.history.push(Entry::Assistant { turn: reply.turn, text: text.clone(), complete });
             self.tell(Event::AssistantHeard { turn: reply.turn, text, complete });
         }
@@ -123,11 +130,35 @@ impl Floor {
     }
 }
 
-/// Whether `text` contains one of `phrases`, without case.
+/// Whether `text` contains one of `phrases`, as Vapi compares them: a substring, without case. A
+/// model writes typographic apostrophes and spaces where a person types plain ones.
 fn contains_any(text: &str, phrases: &[String]) -> bool {
-    let text = text.to_lowercase();
-    phrases
-        .iter()
-        .map(|phrase| phrase.to_lowercase())
-        .any(|phrase| !phrase.trim().is_empty() && text.contains(phrase.trim()))
+    let text = plain(text);
+    phrases.iter().map(|phrase| plain(phrase)).any(|phrase| {
+        let phrase = phrase.trim();
+        !phrase.is_empty() && text.contains(phrase)
+    })
+}
+
+fn plain(text: &str) -> String {
+    let plain = |character: char| match character {
+        '’' | 'ʼ' => '\'',
+        _ if character.is_whitespace() => ' ',
+        _ => character,
+    };
+    text.chars().map(plain).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_call_phrases_are_found_whatever_the_case_and_the_apostrophe() {
+        let phrases = ["C'est terminé".to_owned(), "bonne journée !".to_owned(), " ".to_owned()];
+        assert!(contains_any("Voilà, c’est terminé.", &phrases));
+        assert!(contains_any("Bonne journée\u{a0}!", &phrases));
+        assert!(!contains_any("C'est noté.", &phrases));
+        assert!(!contains_any("", &phrases));
+    }
 }

@@ -3,8 +3,9 @@
 use super::Floor;
 use super::yielding::HELD_WITHIN;
 use crate::input::{Offset, TurnId};
-use crate::output::{Event, Output};
+use crate::output::{Event, Output, Role};
 use crate::reply::{Cause, Reply};
+use crate::state::State;
 use crate::time::Instant;
 
 /// A cancelled reply of which it is not known yet how far it was heard.
@@ -44,6 +45,39 @@ impl Floor {
         }
     }
 
+    /// Cancels the reply in progress, if there is one, for something that goes before it.
+    pub(super) fn cut_reply(&mut self, now: Instant) {
+        self.settle_cut(now);
+        match std::mem::replace(&mut self.state, State::Listening) {
+            State::Settling(settling) => {
+                if let Some(draft) = settling.draft {
+                    self.cancel_draft(&draft);
+                }
+            }
+            State::Thinking(thinking) => self.take_back(now, thinking.reply),
+            State::Speaking(speaking) => self.cut_off(now, speaking.reply, false),
+            State::Yielding(yielding) => {
+                self.cut_off(now, yielding.reply, yielding.held.is_some());
+            }
+            State::Closing(closing) => match closing.farewell {
+                Some(farewell) if farewell.audible => self.cut_off(now, farewell, false),
+                Some(farewell) => self.take_back(now, farewell),
+                None => {}
+            },
+            State::Listening | State::Hearing | State::Closed(_) => {}
+        }
+    }
+
+    /// A reply that is heard is cut. `known`: how far it was heard has been told.
+    fn cut_off(&mut self, now: Instant, reply: Reply, known: bool) {
+        self.outputs.push_back(Output::CancelReply { turn: reply.turn });
+        self.tell(Event::SpeechUpdate { role: Role::Assistant, started: false });
+        self.cut = Some(Cut::new(reply, now));
+        if known {
+            self.settle_cut(now);
+        }
+    }
+
     /// Settles how far the cancelled reply was heard.
     pub(super) fn settle_cut(&mut self, now: Instant) {
         let Some(Cut { mut reply, .. }) = self.cut.take() else { return };
@@ -65,6 +99,7 @@ impl Floor {
             }
             Cause::Greeting => self.greeting_due = true,
             Cause::Order(order) => self.orders.push_front(order),
+            Cause::Idle { rule, action } => self.idle.put_back(rule, action),
             Cause::Results | Cause::Farewell | Cause::ClosedTurn => {}
         }
     }

@@ -66,6 +66,7 @@ impl Floor {
             State::Settling(mut settling) => {
                 if let Some(draft) = settling.draft.take() {
                     self.cancel_draft(&draft);
+                    self.caller.draft_failed = true;
                 }
                 self.state = State::Settling(settling);
                 self.reconsider();
@@ -116,6 +117,10 @@ impl Floor {
                 let text = order.text.clone();
                 self.say(now, Cause::Order(order), text)
             }
+            Cause::Idle { rule, action } => match self.act_on_silence(now, rule, action) {
+                Some(again) => again,
+                None => return self.take_floor(now),
+            },
             cause @ (Cause::Turn { .. } | Cause::ClosedTurn | Cause::Results | Cause::Farewell) => {
                 let mut again = self.ask_model(now, cause, String::new(), release.is_some());
                 again.user = reply.user;

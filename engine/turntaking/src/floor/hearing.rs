@@ -31,6 +31,9 @@ impl Floor {
             self.counters.duplicate += 1;
             return;
         }
+        if self.settings.voicemail.is_some() {
+            self.evidence.on_speech(self.started, since);
+        }
         self.hint(RecognizerHint::SpeechStarted);
         self.tell(Event::SpeechUpdate { role: Role::User, started: true });
         match std::mem::replace(&mut self.state, State::Hearing) {
@@ -65,6 +68,7 @@ impl Floor {
             return;
         };
         self.caller.stop(since);
+        self.evidence.on_pause(since);
         self.hint(RecognizerHint::Pause);
         self.tell(Event::SpeechUpdate { role: Role::User, started: false });
         match &mut self.state {
@@ -104,7 +108,13 @@ impl Floor {
         }
         self.quiet_since = now;
         let text = self.caller.text().to_owned();
+        if self.settings.voicemail.is_some() {
+            self.evidence.on_words(&text);
+        }
         self.tell(Event::UserTranscript { text, is_final: false });
+        if !self.suspect_voicemail(now) {
+            return;
+        }
         match &self.state {
             State::Listening if self.caller.has_words() => self.settle_on_words(now, covers),
             State::Settling(_) => self.hear_more_words(covers),

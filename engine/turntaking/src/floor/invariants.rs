@@ -48,7 +48,9 @@ impl Floor {
                 )?;
             }
             State::Closing(closing) => {
-                let done = closing.farewell.is_none() && self.toolbox.is_idle();
+                let done = closing.farewell.is_none()
+                    && !closing.awaits_machine()
+                    && self.toolbox.is_idle();
                 require(!done, "a call with nothing left is hung up")?;
             }
             State::Closed(_) => require(timeout.is_none(), "a closed call waits for nothing")?,

@@ -15,7 +15,8 @@ pub(super) struct Keypad {
 }
 
 impl Keypad {
-    /// When the entry ends if no key follows.
+    /// When the entry ends if no key follows. Until then the caller has not finished. `None`: no
+    /// key was pressed, or only a delimiter ends it.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         self.until
     }
@@ -38,8 +39,44 @@ impl Floor {
             self.submit_keys(now);
             return;
         }
+        let at_once = plan.timeout.is_zero() && plan.delimiters.is_empty();
+        self.keypad.until = (!plan.timeout.is_zero()).then(|| now + plan.timeout);
         self.keypad.keys.push(digit);
-        self.keypad.until = Some(now + plan.timeout);
+        self.yield_to_keys(now);
+        if at_once {
+            self.submit_keys(now);
+        }
+    }
+
+    /// A key is pressed: the assistant falls silent, as every menu on the telephone does, and has
+    /// nothing to say until the entry is over.
+    fn yield_to_keys(&mut self, now: Instant) {
+        match std::mem::replace(&mut self.state, State::Listening) {
+            State::Speaking(speaking) if !self.is_uninterruptible(&speaking.reply) => {
+                self.state = State::Speaking(speaking);
+                self.interrupt(now);
+            }
+            State::Yielding(yielding) => {
+                self.state = State::Yielding(yielding);
+                self.interrupt(now);
+            }
+            State::Thinking(thinking) if !self.is_uninterruptible(&thinking.reply) => {
+                self.take_back(now, thinking.reply);
+                if self.caller.voicing().is_some() {
+                    self.state = State::Hearing;
+                } else if self.caller.has_words() {
+                    self.settle(now, now);
+                }
+            }
+            State::Settling(mut settling) => {
+                if let Some(draft) = settling.draft.take() {
+                    self.cancel_draft(&draft);
+                }
+                self.state = State::Settling(settling);
+                self.reconsider();
+            }
+            other => self.state = other,
+        }
     }
 
     /// The entry is complete: it is the caller's turn, or the end of it.
@@ -49,25 +86,10 @@ impl Floor {
             return;
         }
         let keys = std::mem::take(&mut self.keypad.keys);
-        let stopped = match &self.state {
-            State::Thinking(thinking) => !self.is_uninterruptible(&thinking.reply),
-            State::Speaking(speaking) => !self.is_uninterruptible(&speaking.reply),
-            _ => false,
-        };
-        if stopped && matches!(self.state, State::Speaking(_)) {
-            self.interrupt(now);
-        } else if stopped
-            && let State::Thinking(thinking) = std::mem::replace(&mut self.state, State::Listening)
-        {
-            self.take_back(now, thinking.reply);
-        } else if matches!(self.state, State::Yielding(_)) {
-            self.interrupt(now);
-        }
         // Vapi's wording, which prompts refer to.
         self.caller.type_in(now, format!("User's Keypad Entry: {keys}"));
         match &self.state {
             State::Settling(_) => self.reconsider(),
-            State::Listening if self.caller.voicing().is_some() => self.state = State::Hearing,
             State::Listening => self.settle(now, now),
             _ => {}
         }

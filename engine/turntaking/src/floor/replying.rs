@@ -19,6 +19,22 @@ impl Floor {
         user: String,
         speculative: bool,
     ) -> Reply {
+        self.start_reply(now, cause, user, String::new(), speculative)
+    }
+
+    /// Asks the model for something to say, with an instruction of its own.
+    pub(super) fn ask_model_to(&mut self, now: Instant, cause: Cause, prompt: String) -> Reply {
+        self.start_reply(now, cause, String::new(), prompt, false)
+    }
+
+    fn start_reply(
+        &mut self,
+        now: Instant,
+        cause: Cause,
+        user: String,
+        prompt: String,
+        speculative: bool,
+    ) -> Reply {
         self.settle_cut(now);
         let turn = self.new_turn();
         let mut reply = Reply::new(turn, cause, now);
@@ -26,7 +42,7 @@ impl Floor {
         reply.user.clone_from(&user);
         reply.speculative = speculative && !user.is_empty();
         reply.committed = !speculative;
-        self.outputs.push_back(Output::StartReply { turn, speculative, user });
+        self.outputs.push_back(Output::StartReply { turn, speculative, user, prompt });
         reply
     }
 

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use super::Floor;
 use crate::caller::Coverage;
-use crate::endpointing::{self, Shape};
+use crate::dictation::{self, Progress};
+use crate::endpointing::{self, Evidence, Ground, Shape};
 use crate::history::Entry;
 use crate::input::Probability;
 use crate::output::{Event, Output, RecognizerHint, TurnTimes};
 use crate::reply::{Cause, Reply};
+use crate::settings::SmartEndpointing;
 use crate::speculation;
-use crate::state::{RecognizerEnd, Settling, State};
+use crate::state::{Answer, Look, RecognizerEnd, Settling, State};
 use crate::time::Instant;
 use crate::timers::{Reason, Soonest};
 
 /// Silence before the turn model is asked: enough for it to hear the fall of the voice and the
-/// beginning of the pause, little enough to have its answer before [`endpointing::SURE`].
+/// beginning of the pause, little enough to have its answer before [`endpointing::LEAST`].
 const ASK_AFTER: Duration = Duration::from_millis(100);
 /// Silence before a reply is prepared for words that are settled.
 const DRAFT_AFTER: Duration = Duration::from_millis(100);
@@ -24,15 +26,22 @@ const DRAFT_GUESS_AFTER: Duration = Duration::from_millis(200);
 /// Replies prepared for one turn. The first is for the pause that is the end, the second for the
 /// caller who added something; a third guess is usually wrong again.
 const MOST_SPECULATIONS: u8 = 2;
-/// Least silence that ends a turn whose words may still change: a recogniser without settled
-/// transcripts has had the time to hear the silence.
+/// Least silence that ends a turn whose words may still change, where the recogniser is one that
+/// settles them: it is late, and will.
 const GUESS_WAIT: Duration = Duration::from_millis(700);
+/// Time beyond its usual lag in which a recogniser that never settles its words has written the
+/// last of them.
+const LAG_SLACK: Duration = Duration::from_millis(300);
 /// Silence after which the turn ends with the words there are.
 const WORDS_LIMIT: Duration = Duration::from_millis(1_200);
 /// Silence after which a sound without words was noise.
 const NOISE_LIMIT: Duration = Duration::from_millis(1_500);
 /// Silence that ends a turn where a recogniser that ends turns itself does not.
 const RECOGNIZER_LIMIT: Duration = Duration::from_secs(3);
+/// The longest wait it may ask for (Vapi's bound of `timeoutSeconds`).
+const LONGEST_ANSWER: Duration = Duration::from_secs(15);
+/// A score that says nothing, in ten-thousandths.
+const UNKNOWN: u16 = 5_000;
 /// Below this the turn model is certain enough to save the attempt to prepare a reply.
 const NOT_WORTH_A_DRAFT: u16 = 2_000;
 
@@ -47,10 +56,12 @@ impl Floor {
             whispered: false,
             asked: false,
             score: None,
+            look: None,
             ended: None,
             resumed: false,
             draft: None,
             draft_at: None,
+            wanted: (NOISE_LIMIT, Ground::Overdue),
             end: (since + NOISE_LIMIT, Reason::Transcript),
         });
         self.reconsider();
@@ -59,18 +70,21 @@ impl Floor {
     /// Something that counts has changed: decides anew when the turn ends and whether to prepare
     /// a reply.
     pub(super) fn reconsider(&mut self) {
+        self.ask_endpointing();
         let State::Settling(settling) = &self.state else { return };
         let text = self.caller.text();
-        let shape = endpointing::shape(text);
+        let evidence = self.evidence(settling.score);
         let coverage = self.caller.coverage(settling.since);
-        let end = self.end_of(settling, shape, coverage);
-        let draft_at = self.draft_time(settling, shape, coverage);
+        let (wait, ground) = self.silence_wanted(settling, &evidence);
+        let end = self.end_of(settling, wait, coverage);
+        let draft_at = self.draft_time(settling, &evidence, coverage);
         let stale = settling
             .draft
             .as_ref()
             .is_some_and(|draft| text.is_empty() || !speculation::equivalent(&draft.user, text));
         let State::Settling(settling) = &mut self.state else { return };
         settling.end = end;
+        settling.wanted = (wait, ground);
         settling.draft_at = draft_at;
         if stale && let Some(draft) = settling.draft.take() {
             self.cancel_draft(&draft);
@@ -78,7 +92,22 @@ impl Floor {
         }
     }
 
-    fn end_of(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> (Instant, Reason) {
+    /// What is known of the caller's turn so far.
+    pub(super) fn evidence(&self, score: Option<Probability>) -> Evidence {
+        let text = self.caller.text();
+        Evidence {
+            score,
+            shape: endpointing::shape(text),
+            words: dictation::words(text),
+            punctuates: self.caller.punctuates(),
+            expectation: self.expectation,
+            dictated: dictation::dictated(text, self.expectation)
+                .map(|found| (found.kind, found.progress)),
+            slowness: endpointing::slowness(text, self.caller.voiced()),
+        }
+    }
+
+    fn end_of(&self, settling: &Settling, wait: Duration, coverage: Coverage) -> (Instant, Reason) {
         let since = settling.since;
         if !self.caller.has_words() {
             return (since + NOISE_LIMIT, Reason::Transcript);
@@ -86,35 +115,64 @@ impl Floor {
         if self.caller.typed_last() {
             return (since, Reason::EndOfTurn);
         }
-        let wait = self.silence_wanted(settling, shape);
         if wait.is_zero() && settling.ended == Some(RecognizerEnd::Certain) {
             // It ends the turn with the words it has given.
             return (since, Reason::EndOfTurn);
         }
-        match coverage {
-            Coverage::Settled => (since + wait, Reason::EndOfTurn),
-            Coverage::Guessed => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
-            Coverage::Missing => (since + wait.max(WORDS_LIMIT), Reason::Transcript),
+        match (coverage, self.caller.lag()) {
+            (Coverage::Settled, _) => (since + wait, Reason::EndOfTurn),
+            (Coverage::Guessed, _) if !self.caller.settles() => (since + wait, Reason::EndOfTurn),
+            (Coverage::Guessed, _) => (since + wait.max(GUESS_WAIT), Reason::EndOfTurn),
+            (Coverage::Missing, Some(lag)) => {
+                (since + wait.max((lag + LAG_SLACK).min(WORDS_LIMIT)), Reason::Transcript)
+            }
+            (Coverage::Missing, None) => (since + wait.max(WORDS_LIMIT), Reason::Transcript),
         }
     }
 
-    /// The silence that ends the turn, by Vapi's precedence: smart endpointing, the recogniser's
-    /// own end of turn, the transcript.
-    fn silence_wanted(&self, settling: &Settling, shape: Shape) -> Duration {
+    /// The silence that ends the turn, by Vapi's precedence: the assistant's rules, smart
+    /// endpointing, the recogniser's own end of turn, the transcript.
+    fn silence_wanted(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
+        if self.caller.typed_last() {
+            return (Duration::ZERO, Ground::Typed);
+        }
+        let rule = self.rules.matching(self.history.last_of_assistant(), self.caller.text());
+        if let Some((index, wait)) = rule {
+            return (wait, Ground::Rule { index });
+        }
         let plan = &self.settings.start_speaking;
-        if plan.smart_endpointing {
-            return endpointing::smart(shape, settling.score) * plan.patience / 100;
+        match (&plan.smart_endpointing, &self.wait_function) {
+            (SmartEndpointing::WaitFunction { .. }, Some(function)) => {
+                // Not looked at yet, it is as likely one thing as the other.
+                let complete = settling.score.map_or(UNKNOWN, Probability::ten_thousandths);
+                let speaking = Probability::from_ten_thousandths(10_000 - complete);
+                return (function.wait(speaking), Ground::WaitFunction);
+            }
+            (SmartEndpointing::Own | SmartEndpointing::WaitFunction { .. }, _) => {
+                return (self.own_wait(evidence), Ground::Smart);
+            }
+            (SmartEndpointing::Model, _) => return self.by_model(settling, evidence),
+            (SmartEndpointing::Off, _) => {}
         }
         if settling.ended == Some(RecognizerEnd::Certain) {
-            return Duration::ZERO;
+            return (Duration::ZERO, Ground::Recognizer);
         }
         let wait = endpointing::by_transcript(plan, self.caller.text());
-        if self.recognizer_ends_turns { wait.max(RECOGNIZER_LIMIT) } else { wait }
+        if self.recognizer_ends_turns && wait < RECOGNIZER_LIMIT {
+            return (RECOGNIZER_LIMIT, Ground::Recognizer);
+        }
+        (wait, Ground::Transcript)
     }
 
-    fn draft_time(&self, settling: &Settling, shape: Shape, coverage: Coverage) -> Option<Instant> {
+    fn draft_time(
+        &self,
+        settling: &Settling,
+        evidence: &Evidence,
+        coverage: Coverage,
+    ) -> Option<Instant> {
         let worth = self.settings.speculation
             && settling.draft.is_none()
+            && !self.caller.draft_failed
             && !settling.resumed
             && self.caller.has_words()
             && self.caller.speculations < MOST_SPECULATIONS
@@ -125,7 +183,11 @@ impl Floor {
         if settling.ended.is_some() {
             return Some(settling.since);
         }
-        if !matches!(shape, Shape::Closed | Shape::Plain) {
+        let more = match evidence.dictated {
+            Some((_, progress)) => progress < Progress::Likely,
+            None => matches!(evidence.shape, Shape::Comma | Shape::Open | Shape::Hesitating),
+        };
+        if more {
             return None;
         }
         match coverage {
@@ -136,6 +198,10 @@ impl Floor {
     }
 
     pub(super) fn settling_deadlines(&self, settling: &Settling, soonest: &mut Soonest) {
+        if self.keypad.deadline().is_some() {
+            // The keys that are being pressed belong to the turn.
+            return;
+        }
         let (end, reason) = settling.end;
         // What was heard must be in history before what answers it.
         let after_cut = |at: Instant| self.cut.as_ref().map_or(at, |cut| at.max(cut.overdue_at()));
@@ -145,7 +211,7 @@ impl Floor {
         if end <= self.now {
             return;
         }
-        if self.settings.start_speaking.smart_endpointing && !settling.asked {
+        if self.settings.start_speaking.smart_endpointing.listens() && !settling.asked {
             soonest.at(settling.since + ASK_AFTER, Reason::AskTurnModel);
         }
         if let Some(at) = settling.draft_at {
@@ -172,9 +238,67 @@ impl Floor {
         }
     }
 
+    /// Our own wait, as patient as the assistant wants it.
+    fn own_wait(&self, evidence: &Evidence) -> Duration {
+        endpointing::wait(evidence) * self.settings.start_speaking.patience / 100
+    }
+
+    /// Asks the assistant's endpointing server about words it has not been asked about.
+    fn ask_endpointing(&mut self) {
+        if self.settings.start_speaking.smart_endpointing != SmartEndpointing::Model {
+            return;
+        }
+        let State::Settling(settling) = &mut self.state else { return };
+        let user = self.caller.text();
+        let known = settling.look.as_ref().is_some_and(|look| look.user == user);
+        if user.is_empty() || known {
+            return;
+        }
+        let look = Look {
+            number: self.next_look,
+            at: self.now,
+            user: user.to_owned(),
+            answer: Answer::Awaited,
+        };
+        self.next_look += 1;
+        self.outputs
+            .push_back(Output::AskEndpointing { look: look.number, user: look.user.clone() });
+        settling.look = Some(look);
+    }
+
+    /// What the assistant's endpointing server wants; ours where it does not say.
+    fn by_model(&self, settling: &Settling, evidence: &Evidence) -> (Duration, Ground) {
+        let own = (self.own_wait(evidence), Ground::Smart);
+        let Some(look) = &settling.look else { return own };
+        let asked = look.at.since(settling.since);
+        match look.answer {
+            Answer::Wait(wait) => (asked + wait, Ground::Model),
+            Answer::Awaited => (own.0.max(asked + endpointing::MODEL_PATIENCE), Ground::Smart),
+            Answer::Failed => own,
+        }
+    }
+
+    pub(super) fn on_endpointing_answer(&mut self, look: u32, wait: Option<Duration>) {
+        let asked = match &mut self.state {
+            State::Settling(settling) => settling.look.as_mut(),
+            _ => None,
+        };
+        match asked {
+            Some(asked) if asked.number == look && asked.answer == Answer::Awaited => {
+                let wait = wait.filter(|wait| *wait <= LONGEST_ANSWER);
+                asked.answer = wait.map_or(Answer::Failed, Answer::Wait);
+                self.counters.failed_looks += u64::from(wait.is_none());
+                self.reconsider();
+            }
+            Some(asked) if asked.number == look => self.counters.duplicate += 1,
+            _ if look >= self.next_look || look == 0 => self.counters.foreign += 1,
+            _ => self.counters.late += 1,
+        }
+    }
+
     pub(super) fn on_end_of_turn(&mut self, now: Instant, eager: bool) {
         self.recognizer_ends_turns |= !eager;
-        let smart = self.settings.start_speaking.smart_endpointing;
+        let smart = self.settings.start_speaking.smart_endpointing.listens();
         match &mut self.state {
             State::Settling(settling) => {
                 settling.resumed = false;
@@ -240,9 +364,17 @@ impl Floor {
     /// The caller has finished: the turn enters history and is answered.
     pub(super) fn commit(&mut self, now: Instant) {
         self.settle_cut(now);
-        let draft = match std::mem::replace(&mut self.state, State::Listening) {
-            State::Settling(settling) => settling.draft,
-            _ => None,
+        let (draft, why) = match std::mem::replace(&mut self.state, State::Listening) {
+            State::Settling(settling) => {
+                let overdue = settling.end.1 == Reason::Transcript;
+                let unanswered =
+                    settling.look.as_ref().is_some_and(|look| look.answer == Answer::Awaited);
+                self.counters.failed_looks += u64::from(unanswered);
+                let (wait, ground) = settling.wanted;
+                let ground = if overdue { Ground::Overdue } else { ground };
+                (settling.draft, (settling.since, wait, ground, settling.score))
+            }
+            _ => (None, (now, Duration::ZERO, Ground::Noise, None)),
         };
         if !self.caller.has_words() {
             // They belonged to the turn whose reply turned out to have been heard.
@@ -252,8 +384,17 @@ impl Floor {
             self.take_floor(now);
             return;
         }
+        let (since, wait, ground, score) = why;
+        self.tell(Event::TurnEnded {
+            silence_ms: millis(now.since(since)),
+            wait_ms: millis(wait),
+            ground,
+            evidence: self.evidence(score),
+            dictated: self.dictated(self.caller.text()),
+        });
         self.hint(RecognizerHint::TurnEnded);
         self.greeting_due = false;
+        self.idle.on_words(&self.settings.idle);
         self.toolbox.restart();
         self.answer(now, draft);
     }
@@ -269,7 +410,7 @@ impl Floor {
             }
             keep
         });
-        self.history.push(Entry::User { text: words.clone() });
+        self.history.push(Entry::User { text: words.clone(), dictated: self.dictated(&words) });
         self.quiet_since = now;
         self.tell(Event::UserTranscript { text: words.clone(), is_final: true });
         let spoke_until = self.caller.spoke_until().unwrap_or(now);
@@ -292,4 +433,8 @@ impl Floor {
         };
         self.think(now, reply, release);
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

@@ -1,8 +1,11 @@
 //! Inputs and outputs as short lines. `fixtures/scenes/README.md` has the grammar.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
+use turntaking::endpointing::{Evidence, Ground};
+use turntaking::expectation::Expectation;
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::output::{Event, Output, RecognizerHint, Role};
 use turntaking::time::Instant;
@@ -41,6 +44,7 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["timeout"] => Input::Timeout,
         ["speech", since] => Input::SpeechStarted { since: moment(since)? },
         ["silence", since] => Input::SpeechStopped { since: moment(since)? },
+        ["beep", until] => Input::Beep { until: moment(until)? },
         ["words", segment, words, stability] => transcript(segment, words, stability, at)?,
         ["words", segment, words, stability, covers] => {
             transcript(segment, words, stability, moment(covers)?)?
@@ -49,6 +53,11 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
             pause: number(pause)?,
             complete: Probability::new(complete.parse().map_err(|_| "no probability")?),
         },
+        ["answer", look, "failed"] => Input::EndpointingAnswer { look: number(look)?, wait: None },
+        ["answer", look, wait] => {
+            let wait = wait.parse().map(Duration::from_millis).map_err(|_| "no wait")?;
+            Input::EndpointingAnswer { look: number(look)?, wait: Some(wait) }
+        }
         ["end_of_turn"] => Input::EndOfTurn { eager: false },
         ["end_of_turn", "eager"] => Input::EndOfTurn { eager: true },
         ["turn_resumed"] => Input::TurnResumed,
@@ -150,13 +159,16 @@ fn of<T: serde::de::DeserializeOwned>(name: &str) -> Result<T, String> {
 /// An output in one line.
 pub(crate) fn show(output: &Output) -> String {
     match output {
-        Output::StartReply { turn, speculative, user } => {
+        Output::StartReply { turn, speculative, user, prompt } => {
             let mut line = format!("start {}", turn.0);
             if *speculative {
                 line.push_str(" speculative");
             }
             if !user.is_empty() {
                 write!(line, " {user:?}").expect("a string");
+            }
+            if !prompt.is_empty() {
+                write!(line, " to {prompt:?}").expect("a string");
             }
             line
         }
@@ -166,6 +178,7 @@ pub(crate) fn show(output: &Output) -> String {
         Output::Hold { turn } => format!("hold {}", turn.0),
         Output::Resume { turn, from } => format!("resume {} from {}", turn.0, from.0 / 1_000),
         Output::AskTurnModel { pause } => format!("ask_turn_model {pause}"),
+        Output::AskEndpointing { look, user } => format!("ask_endpointing {look} {user:?}"),
         Output::Recognizer { hint } => match hint {
             RecognizerHint::SpeechStarted => "recognizer speech_started".to_owned(),
             RecognizerHint::Pause => "recognizer pause".to_owned(),
@@ -183,6 +196,17 @@ fn show_event(event: &Event) -> String {
     match event {
         Event::UserTranscript { text, is_final: true } => format!("user {text:?}"),
         Event::UserTranscript { text, is_final: false } => format!("user so far {text:?}"),
+        Event::TurnEnded { silence_ms, wait_ms, ground, evidence, .. } => {
+            let ground = match ground {
+                Ground::Rule { index } => format!("rule {index}"),
+                ground => format!("{ground:?}").to_lowercase(),
+            };
+            let mut line = format!("ended after {silence_ms} of {wait_ms}: {ground}");
+            if ground == "smart" {
+                write!(line, ", {}", show_evidence(evidence)).expect("a string");
+            }
+            line
+        }
         Event::TurnReopened => "turn reopened".to_owned(),
         Event::AssistantHeard { turn, text, complete } => {
             format!("heard {} {text:?}{}", turn.0, if *complete { "" } else { " (cut)" })
@@ -196,6 +220,7 @@ fn show_event(event: &Event) -> String {
         }
         Event::UserInterrupted { turn } => format!("interrupted {}", turn.0),
         Event::FalseInterruption { turn } => format!("false interruption {}", turn.0),
+        Event::VoicemailDetected => "voicemail".to_owned(),
         Event::TurnLatency { turn, times, speculative } => {
             let ended = moment_or_dash(times.speech_ended);
             let played = moment_or_dash(times.first_played);
@@ -203,6 +228,21 @@ fn show_event(event: &Event) -> String {
             format!("latency {}: {ended} to {played}{how}", turn.0)
         }
     }
+}
+
+fn show_evidence(evidence: &Evidence) -> String {
+    let mut line = match evidence.dictated {
+        Some((kind, progress)) => format!("{kind:?} {progress:?}"),
+        None => format!("{:?}, {} words", evidence.shape, evidence.words),
+    };
+    if evidence.expectation != Expectation::Open {
+        let asked = match evidence.expectation {
+            Expectation::Dictated { kind, .. } => format!("{kind:?}"),
+            other => format!("{other:?}"),
+        };
+        write!(line, ", asked for {asked}").expect("a string");
+    }
+    line.to_lowercase()
 }
 
 fn moment_or_dash(at: Option<Instant>) -> String {

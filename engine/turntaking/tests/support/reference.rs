@@ -188,7 +188,9 @@ impl Reference {
                 self.settle();
                 self.closed = true;
             }
-            Output::AskTurnModel { .. } | Output::Recognizer { .. } => {}
+            Output::AskTurnModel { .. }
+            | Output::AskEndpointing { .. }
+            | Output::Recognizer { .. } => {}
         }
     }
 
@@ -229,7 +231,7 @@ impl Reference {
     /// After the outputs of an input: the Floor's history is the one its events told of.
     pub(crate) fn check_history(&self, history: &[Entry]) {
         let spoken = history.iter().filter_map(|entry| match entry {
-            Entry::User { text } => Some((true, text.as_str())),
+            Entry::User { text, .. } => Some((true, text.as_str())),
             Entry::Assistant { text, .. } => Some((false, text.as_str())),
             Entry::ToolCall { .. } | Entry::ToolResult { .. } => None,
         });

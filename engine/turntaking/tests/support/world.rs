@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use turntaking::Floor;
+use turntaking::idle::{IdleAction, IdleRule};
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::journal;
 use turntaking::output::Output;
-use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings};
+use turntaking::rules::{EndpointingRule, Pattern};
+use turntaking::settings::{FirstMessageMode, KeypadPlan, Settings, SmartEndpointing};
 use turntaking::state::State;
 use turntaking::time::Instant;
 use turntaking::timers::Reason;
+use turntaking::voicemail::VoicemailPlan;
 
 use super::reference::Reference;
 
@@ -29,7 +32,10 @@ const WORDS: &[&str] = &[
     "oui",
     "attendez",
     "what are your hours?",
+    "zéro six douze trente-quatre cinquante-six soixante-dix-huit",
+    "jean arobase exemple point fr",
     "D'accord.",
+    "laissez un message après le bip",
     "",
 ];
 
@@ -75,6 +81,7 @@ pub(crate) struct World {
     answers_delayed: bool,
     running: Vec<(TurnId, String)>,
     pause: Option<u32>,
+    look: Option<u32>,
     voicing: bool,
     segment: u32,
     said: String,
@@ -96,6 +103,7 @@ impl World {
             answers_delayed: false,
             running: Vec::new(),
             pause: None,
+            look: None,
             voicing: false,
             segment: 1,
             said: String::new(),
@@ -146,6 +154,7 @@ impl World {
             9..=11 => self.stop_speaking(u64::from(how % 80)),
             12..=14 => self.say_words(how),
             15 => self.segment += 1,
+            16 if how.is_multiple_of(2) => self.answer_look(how),
             16 => self.score(how),
             17 => self.tell(Input::EndOfTurn { eager: how.is_multiple_of(2) }),
             18 if how.is_multiple_of(4) => self.tell(Input::TurnResumed),
@@ -168,6 +177,9 @@ impl World {
                 self.tell(Input::EndCall { reason: EndReason::CustomerEndedCall });
             }
             35 if how == 8 => self.tell(Input::RecognizerFailed),
+            35 if how.is_multiple_of(3) => {
+                self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) });
+            }
             35 => self.tell(Input::Timeout),
             36 => self.tell_at_an_earlier_time(how),
             _ => self.garble(how),
@@ -191,6 +203,7 @@ impl World {
             && (how.is_multiple_of(32) || !rare.contains(&reason))
         {
             self.now = self.now.max(at);
+            self.count(&format!("{reason:?}"));
             self.tell(Input::Timeout);
         }
     }
@@ -235,6 +248,18 @@ impl World {
         if let Some(pause) = self.pause {
             let complete = Probability::new(f32::from(how) / 255.0);
             self.tell(Input::TurnScore { pause, complete });
+        }
+    }
+
+    /// The assistant's endpointing server answers, late and senselessly too.
+    fn answer_look(&mut self, how: u8) {
+        if let Some(look) = self.look {
+            let wait = match how % 5 {
+                0 => None,
+                1 => Some(Duration::from_secs(60)),
+                _ => Some(Duration::from_millis(u64::from(how) * 10)),
+            };
+            self.tell(Input::EndpointingAnswer { look, wait });
         }
     }
 
@@ -380,6 +405,9 @@ impl World {
                 stability: Stability::Final,
                 covers: Instant::START,
             },
+            12 if how > 128 => {
+                Input::EndpointingAnswer { look: u32::from(how), wait: Some(Duration::ZERO) }
+            }
             12 => Input::Digit { digit: '☎' },
             _ => {
                 // A span outside the live reply's text.
@@ -512,6 +540,7 @@ impl World {
             }
             Output::RunTool { turn, id, .. } => self.running.push((turn, id)),
             Output::AskTurnModel { pause } => self.pause = Some(pause),
+            Output::AskEndpointing { look, .. } => self.look = Some(look),
             Output::Recognizer { .. } | Output::Event { .. } | Output::Hangup { .. } => {}
         }
     }
@@ -582,8 +611,48 @@ fn settings(choice: u8) -> Settings {
     if choice & 32 != 0 {
         settings.end_call_message = "Thank you for calling.".to_owned();
     }
+    if choice & 128 != 0 {
+        let rule = |seconds, actions| IdleRule {
+            timeout: Duration::from_secs(seconds),
+            most: 2,
+            reset_on_speech: seconds == 5,
+            actions,
+        };
+        let say = IdleAction::Say(vec!["Are you there?".to_owned(), "Hello?".to_owned()]);
+        let ask = IdleAction::Ask("Ask whether they are there.".to_owned());
+        settings.idle = vec![
+            rule(5, vec![say.clone(), ask]),
+            rule(12, vec![say, IdleAction::Say(vec![" ".to_owned()]), IdleAction::EndCall]),
+        ];
+    }
+    if choice % 5 == 3 {
+        settings.voicemail = Some(VoicemailPlan {
+            message: if choice & 8 == 0 {
+                "Please call us back.".to_owned()
+            } else {
+                String::new()
+            },
+            by_sound: choice & 16 == 0,
+            from: Duration::from_secs(u64::from(choice & 32) / 8),
+            ..VoicemailPlan::default()
+        });
+    }
+    settings.start_speaking.smart_endpointing = match choice % 6 {
+        0 => SmartEndpointing::Model,
+        1 => SmartEndpointing::livekit(),
+        _ => settings.start_speaking.smart_endpointing,
+    };
+    if choice.is_multiple_of(5) {
+        let regex = "number|table".to_owned();
+        settings.start_speaking.rules = vec![EndpointingRule {
+            assistant: None,
+            customer: Some(Pattern { regex, ..Pattern::default() }),
+            timeout: Duration::from_millis(u64::from(choice) * 8),
+        }];
+    }
     if choice & 64 != 0 {
-        settings.keypad = Some(KeypadPlan::default());
+        let timeout = Duration::from_secs(if choice & 16 == 0 { 2 } else { 0 });
+        settings.keypad = Some(KeypadPlan { timeout, ..KeypadPlan::default() });
         settings.stop_speaking.backoff = Duration::from_millis(700);
     }
     settings
