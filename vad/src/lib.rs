@@ -29,8 +29,8 @@ pub mod turn_stream;
 pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
-pub use echo::EchoGate;
 pub use detector::{Score, Vad, VadStream};
+pub use echo::EchoGate;
 pub use energy::EnergyVad;
 pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};

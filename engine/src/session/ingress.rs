@@ -36,8 +36,12 @@ pub(super) struct Ingress {
     assistant: Vec<i16>,
     /// What the recogniser hears in here is the assistant.
     echoed: Range<u64>,
-    /// The Floor is about to hear that speech stopped which was the assistant's.
-    forgets: bool,
+    /// The Floor is yet to hear that the speech that began may be the assistant's.
+    suspected: bool,
+    /// Samples of a detector's window.
+    window: u64,
+    /// Windows in which a voice was the assistant's.
+    echo_windows: u64,
     recognizer: Box<dyn RecognizerStream>,
     recognizer_failed: bool,
     turn: Option<TurnStream>,
@@ -81,7 +85,9 @@ impl Ingress {
             echo,
             assistant: Vec::with_capacity(2 * fill),
             echoed: 0..0,
-            forgets: false,
+            suspected: false,
+            window: rate.samples_in(WINDOW),
+            echo_windows: 0,
             recognizer,
             recognizer_failed: false,
             turn,
@@ -120,11 +126,11 @@ impl Ingress {
             let fill = gap.min(self.silence.len() as u64);
             let silence = Arc::clone(&self.silence);
             let silence = &silence[..usize::try_from(fill).unwrap_or(0)];
-            self.listen(now, silence.len(), transport);
+            self.listen(silence.len(), transport);
             self.push_contiguous(silence);
             self.clock.skip(gap - fill);
         }
-        self.listen(now, samples.len(), transport);
+        self.listen(samples.len(), transport);
         self.push_contiguous(samples);
         self.beeps.take_if(|(_, until)| now > *until);
         self.expected = Some(expected + gap + samples.len() as u64);
@@ -133,8 +139,8 @@ impl Ingress {
 
     /// Tells the echo gate what the caller hears of the assistant while the next `samples` of the
     /// caller's are spoken.
-    fn listen(&mut self, now: Instant, samples: usize, transport: &dyn MediaTransport) {
-        let Some(playback) = transport.playback(now) else { return };
+    fn listen(&mut self, samples: usize, transport: &dyn MediaTransport) {
+        let Some(playback) = transport.playback() else { return };
         let Some(heard_at) = self.clock.position(playback.at) else { return };
         let wanted = self.echo.wanted(samples);
         let length = usize::try_from(wanted.end - wanted.start).unwrap_or(0);
@@ -144,6 +150,7 @@ impl Ingress {
         self.assistant.resize(length.min(usize::try_from(-offset).unwrap_or(0)), 0);
         let from = playback.first + u64::try_from(offset).unwrap_or(0);
         let until = from + (length - self.assistant.len()) as u64;
+        let until = until.min(playback.until.unwrap_or(u64::MAX)).max(from);
         transport.reply_samples(playback.turn, from..until, &mut self.assistant);
         self.echo.play(&self.assistant);
     }
@@ -167,6 +174,9 @@ impl Ingress {
 
     /// The next thing the Floor should know, if there is one.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Input<'static>> {
+        if std::mem::take(&mut self.suspected) {
+            return Poll::Ready(Input::EchoSuspected);
+        }
         while let Poll::Ready(score) = self.vad.poll_score(cx) {
             if let Some(input) = self.on_score(score, now) {
                 return Poll::Ready(input);
@@ -202,21 +212,25 @@ impl Ingress {
         {
             // What the gate had opened for turns out to be the assistant's.
             self.gate.close();
+            self.echo_windows += (score.end - self.speech_began) / self.window;
             self.speech_ended = self.speech_began;
             self.echoed = self.speech_began..self.pushed;
-            self.forgets = true;
-            let since = self.clock.moment(self.speech_began, now);
-            return Some(Input::SpeechStopped { since });
+            self.suspected = false;
+            return Some(Input::EchoFound { since: self.clock.moment(self.speech_began, now) });
         }
         let echo = self.echo.is_echo(score.end, speaking);
+        let voiced = score.probability >= GateSettings::default().open_at;
+        self.echo_windows += u64::from(echo && voiced);
         let probability = if echo { 0.0 } else { score.probability };
         match self.gate.accept(Score { probability, ..score })? {
             GateEvent::Started { since_sample: since } => {
                 self.speech_began = since;
+                self.suspected = self.echo.is_in_doubt();
                 Some(Input::SpeechStarted { since: self.clock.moment(since, now) })
             }
             GateEvent::Stopped { since_sample: since } => {
                 self.speech_ended = since;
+                self.suspected = false;
                 Some(Input::SpeechStopped { since: self.clock.moment(since, now) })
             }
         }
@@ -251,14 +265,7 @@ impl Ingress {
         }
         let hint = match hint {
             RecognizerHint::SpeechStarted => asr::Hint::SpeechStarted { at: self.speech_began },
-            RecognizerHint::Pause => {
-                if std::mem::take(&mut self.forgets) {
-                    self.recognizer.hint(asr::Hint::Pause { at: self.speech_ended });
-                    self.recognizer.hint(asr::Hint::TurnEnded);
-                    return;
-                }
-                asr::Hint::Pause { at: self.speech_ended }
-            }
+            RecognizerHint::Pause => asr::Hint::Pause { at: self.speech_ended },
             RecognizerHint::TurnEnded => asr::Hint::TurnEnded,
         };
         self.recognizer.hint(hint);
@@ -269,6 +276,11 @@ impl Ingress {
         if let Some(turn) = &mut self.turn {
             turn.ask(pause, now);
         }
+    }
+
+    /// How much of the caller's audio a voice was found in that was the assistant's, in ms.
+    pub(super) fn echo_ms(&self) -> u64 {
+        self.echo_windows * u64::try_from(WINDOW.as_millis()).unwrap_or(0)
     }
 
     /// Gaps in the caller's audio so far.

@@ -62,9 +62,9 @@ pub trait MediaTransport: Send {
     /// heard last, until the next reply is queued.
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>);
 
-    /// When the samples being played are heard, by the best estimate there is at `now`; `None` where
-    /// nothing is being played. Beyond the samples there are, silence is heard.
-    fn playback(&self, now: Instant) -> Option<Playback>;
+    /// When the samples of the last stretch of playback are heard, by the best estimate there is;
+    /// `None` where nothing was played yet. Beyond the samples there are, silence is heard.
+    fn playback(&self) -> Option<Playback>;
 
     /// Plays a sound of the leg's own rate behind everything that is said, and where nothing is,
     /// until the leg closes. It is no part of any reply: no position counts it, and
@@ -86,6 +86,8 @@ pub struct Playback {
     pub first: u64,
     /// When that is heard.
     pub at: Instant,
+    /// Where it was cut: nothing of it is heard from this sample on.
+    pub until: Option<u64>,
 }
 
 /// What happens on a leg.

@@ -1,7 +1,6 @@
 //! How calls reach the engine: the [`MediaTransport`] trait and its carriers.
 
 pub mod egress_clock;
-pub mod line_echo;
 pub mod media;
 pub mod scripted;
 pub mod twilio;

@@ -19,7 +19,6 @@ use tokio::sync::oneshot;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
-use super::line_echo::LineEcho;
 use super::media::{LegEnd, MediaTransport, Playback, TransportEvent};
 use crate::carrier::script::{Caller, CallerScript, CueTimes};
 
@@ -69,7 +68,6 @@ pub struct ScriptedLeg {
     rate: SampleRate,
     latency: Duration,
     end: LegEnd,
-    echo: Option<LineEcho>,
     caller: Caller,
     /// When the next frame is due; `None` before the first poll.
     due: Option<Instant>,
@@ -98,6 +96,8 @@ struct Reply {
     played: u64,
     /// When the first sample of this run may be heard.
     from: Option<Instant>,
+    /// When the first sample of this run, or of the last one, was or may be heard.
+    began: Option<Instant>,
     /// That sample.
     first: u64,
 }
@@ -127,7 +127,6 @@ impl ScriptedLeg {
             rate: line.rate,
             latency: FRAME * line.latency.as_millis().div_ceil(FRAME.as_millis()) as u32,
             end: line.end,
-            echo: None,
             caller: Caller::new(line.script, line.rate),
             due: None,
             events: VecDeque::new(),
@@ -144,13 +143,6 @@ impl ScriptedLeg {
         (leg, log)
     }
 
-    /// The same on a line that returns what is heard. The echo is part of the caller's side.
-    #[must_use]
-    pub fn with_echo(mut self, echo: LineEcho) -> Self {
-        self.echo = Some(echo);
-        self
-    }
-
     /// 20 ms of the call.
     fn step(&mut self, now: Instant) {
         let mut heard = vec![0; self.frame.len()];
@@ -162,9 +154,6 @@ impl ScriptedLeg {
             background.mix_into(self.log.agent.len() as u64, &mut heard);
         }
         self.log.agent.extend(heard);
-        if let Some(echo) = &self.echo {
-            echo.add(&self.log.agent, &mut self.frame);
-        }
         if step.gap {
             self.log.caller.resize(self.log.agent.len(), 0);
         } else {
@@ -198,6 +187,7 @@ impl ScriptedLeg {
             reply.first = reply.played;
         }
         let from = *reply.from.get_or_insert(now + latency);
+        reply.began = Some(from);
         if now < from {
             return;
         }
@@ -295,6 +285,7 @@ impl MediaTransport for ScriptedLeg {
                     state: State::Playing,
                     played: 0,
                     from: None,
+                    began: None,
                     first: 0,
                 });
             }
@@ -334,10 +325,11 @@ impl MediaTransport for ScriptedLeg {
         }
     }
 
-    fn playback(&self, _now: Instant) -> Option<Playback> {
-        let reply = self.reply.as_ref().filter(|reply| reply.state == State::Playing)?;
+    fn playback(&self) -> Option<Playback> {
+        let reply = self.reply.as_ref()?;
+        let until = reply.from.is_none().then_some(reply.played);
         // The frame that is heard first ends then.
-        Some(Playback { turn: reply.turn, first: reply.first, at: reply.from? - FRAME })
+        Some(Playback { turn: reply.turn, first: reply.first, at: reply.began? - FRAME, until })
     }
 
     fn set_background(&mut self, ambience: Arc<Ambience>) {

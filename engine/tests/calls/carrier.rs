@@ -131,8 +131,8 @@ impl MediaTransport for Open {
         self.0.run()
     }
 
-    fn playback(&self, now: Instant) -> Option<Playback> {
-        self.0.playback(now)
+    fn playback(&self) -> Option<Playback> {
+        self.0.playback()
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

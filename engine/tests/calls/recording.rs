@@ -87,8 +87,8 @@ impl MediaTransport for Coarse {
         self.leg.run()
     }
 
-    fn playback(&self, now: Instant) -> Option<Playback> {
-        self.leg.playback(now)
+    fn playback(&self) -> Option<Playback> {
+        self.leg.playback()
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

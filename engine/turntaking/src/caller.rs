@@ -49,6 +49,8 @@ pub(crate) enum Coverage {
 pub(crate) struct Caller {
     /// The voice gate is open, since then.
     voicing: Option<Instant>,
+    /// The last speech may be echo.
+    doubtful: bool,
     /// The end of the last speech.
     spoke_until: Option<Instant>,
     pieces: Vec<Piece>,
@@ -110,6 +112,7 @@ impl Caller {
         let closed = self.voicing.is_none();
         if closed {
             self.voicing = Some(since);
+            self.doubtful = false;
         }
         closed
     }
@@ -119,6 +122,25 @@ impl Caller {
         let Some(began) = self.voicing.take() else { return false };
         self.spoke_until = Some(since);
         self.voiced += since.since(began);
+        true
+    }
+
+    /// The last speech may be echo.
+    pub(crate) const fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    pub(crate) const fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    /// There was no speech since `since`: it was echo. Returns false where the gate was closed.
+    pub(crate) fn take_back(&mut self, since: Instant) -> bool {
+        self.doubtful = false;
+        let Some(began) = self.voicing.take() else { return false };
+        // Speech that began before it was cut off there.
+        self.voiced += since.since(began);
+        self.spoke_until = self.spoke_until.max(Some(since));
         true
     }
 

@@ -235,6 +235,8 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::EchoSuspected => self.on_echo_suspected(),
+            Input::EchoFound { since } => self.on_echo_found(now, *since),
             Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);

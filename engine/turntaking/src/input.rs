@@ -132,6 +132,14 @@ pub enum Input<'a> {
         /// When the last voiced window ended.
         since: Instant,
     },
+    /// The speech that began last may be the assistant's own voice, come back over the line: it is
+    /// not known yet whether the line does that.
+    EchoSuspected,
+    /// What was heard of the caller since `since` was the assistant's own voice.
+    EchoFound {
+        /// When it began.
+        since: Instant,
+    },
     /// The caller's line gave a single steady tone, as answering machines do.
     Beep {
         /// When it ended.

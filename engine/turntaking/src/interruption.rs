@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub voiced: Duration,
     /// It goes on; otherwise it has been over for [`OVER_AFTER`].
     pub voicing: bool,
+    /// It may be the assistant's own voice, come back.
+    pub doubtful: bool,
     /// [`VERDICT_WITHIN`] has passed.
     pub overdue: bool,
 }
@@ -43,7 +45,13 @@ pub enum Verdict {
 
 /// The verdict on speech while playback is held.
 pub fn verdict(plan: &StopSpeakingPlan, phrases: &Phrases, evidence: Evidence<'_>) -> Verdict {
-    let Evidence { words, voiced, voicing, overdue } = evidence;
+    let Evidence { words, voiced, voicing, doubtful, overdue } = evidence;
+    if doubtful && voicing && !overdue {
+        // Playback is held: an echo is about to end, and until then its lag may be found.
+        return Verdict::Undecided;
+    }
+    // An echo ends because playback is held.
+    let voiced = if doubtful && !voicing { Duration::ZERO } else { voiced };
     match phrases.meaning(words) {
         Meaning::Interruption => Verdict::Interruption,
         Meaning::Acknowledgement if overdue || !voicing => Verdict::Resume,
@@ -86,8 +94,13 @@ mod tests {
     use crate::language::Language;
     use crate::settings::Settings;
 
-    const NOTHING: Evidence<'static> =
-        Evidence { words: "", voiced: Duration::ZERO, voicing: true, overdue: false };
+    const NOTHING: Evidence<'static> = Evidence {
+        words: "",
+        voiced: Duration::ZERO,
+        voicing: true,
+        doubtful: false,
+        overdue: false,
+    };
 
     fn phrases(plan: &StopSpeakingPlan) -> Phrases {
         Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, Language::ALL)
@@ -118,6 +131,17 @@ mod tests {
     #[test]
     fn an_interruption_phrase_always_interrupts() {
         assert_eq!(judge(5, Evidence { words: "attendez", ..NOTHING }), Verdict::Interruption);
+    }
+
+    #[test]
+    fn what_may_be_echo_must_outlast_the_hold() {
+        let doubtful = Evidence { doubtful: true, voiced: Duration::from_millis(300), ..NOTHING };
+        assert_eq!(judge(0, doubtful), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { words: "stop", ..doubtful }), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { overdue: true, ..doubtful }), Verdict::Interruption);
+        let over = Evidence { voicing: false, ..doubtful };
+        assert_eq!(judge(0, over), Verdict::Resume);
+        assert_eq!(judge(0, Evidence { words: "stop", ..over }), Verdict::Interruption);
     }
 
     #[test]

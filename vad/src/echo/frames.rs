@@ -19,13 +19,21 @@ impl<T: Copy> Frames<T> {
         Self { items: Box::new([absent; KEPT]), next: 0, absent }
     }
 
+    /// Forgets everything: the next frame is `next`. Those before it are absent.
+    pub(super) fn restart(&mut self, next: i64) {
+        self.items.fill(self.absent);
+        self.next = next;
+    }
+
     /// The number of the next frame.
     pub(super) const fn next(&self) -> i64 {
         self.next
     }
 
     pub(super) fn push(&mut self, item: T) {
-        self.items[slot(self.next)] = item;
+        if self.next >= 0 {
+            self.items[slot(self.next)] = item;
+        }
         self.next += 1;
     }
 

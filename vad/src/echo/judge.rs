@@ -1,22 +1,35 @@
 //! Holds what is heard of the caller against what is to be expected of the assistant's echo.
 
-use super::frames::Frames;
-use super::path::{Path, excess, is_audible};
-use super::spectrum::{BANDS, Levels, SILENCE};
+use codecs::SampleRate;
 
-/// How fast the noise's level is believed to rise, in dB a frame: 3 dB a second, so that speech does
-/// not pass for noise. It falls by a fifth of the difference each frame.
-const RISE: f32 = 0.05;
+use super::frames::Frames;
+use super::lag::Lag;
+use super::path::{Path, WINDOW, is_audible, may_be_heard};
+use super::reference::Reference;
+use super::spectrum::{self, BANDS, Levels, MAX_FRAME, SILENCE, Spectrum};
+
+/// How much the level of noise changes from frame to frame, in dB: within this it is followed by a
+/// twentieth of the difference each frame. Further below it is followed faster; further above it is
+/// believed to rise by 3 dB a second, so that speech does not pass for noise.
+const NOISE_SPREAD: f32 = 5.0;
+const FOLLOW: f32 = 0.03;
 const FALL: f32 = 0.2;
+const RISE: f32 = 0.05;
 
 /// The noise is at most this loud, in dB.
 const LOUDEST_FLOOR: f32 = -40.0;
+
+/// How fast the sound of a room fades, in dB a frame: 60 dB in 320 ms.
+const FADE: f32 = 3.0;
 
 /// Frames that are judged anew once a path is found: 768 ms.
 const LOOK_BACK: i64 = 48;
 
 /// Frames that a verdict is taken from: those that end in a window of 32 ms, and the one before.
 const VERDICT_FRAMES: i64 = 3;
+
+/// Frames behind the last echo in which a detector may still believe in it: 256 ms.
+const FADES: i64 = 16;
 
 /// An excess that may be the faintest sound of the caller's, in dB.
 const FAINTEST: f32 = 2.0;
@@ -29,15 +42,18 @@ const EXPECTED_BANDS: usize = 3;
 /// The caller's frames, and what they are.
 #[derive(Debug)]
 pub(super) struct Judge {
+    hop: i64,
+    spectrum: Spectrum,
     near: Frames<Levels>,
+    /// What was played where that is heard, with what is left of the frames before.
+    far: Frames<Levels>,
+    /// The same for another lag.
+    far_before: Frames<Levels>,
     judged: Frames<Judged>,
     /// The level of the line's noise.
     floor: Option<Levels>,
-    path: Option<Path>,
-    /// The first frame since which all were measured.
-    since: i64,
-    /// The last frame was measured.
-    listening: bool,
+    /// How late the echo is, in samples, and how loud.
+    echo: Option<(i64, Path)>,
     revised: bool,
 }
 
@@ -51,79 +67,99 @@ struct Judged {
 const UNEXPLAINED: Judged = Judged { excess: f32::INFINITY, expected: false };
 
 impl Judge {
-    pub(super) fn new() -> Self {
-        Self {
+    /// `None` for rates that the detectors do not know.
+    pub(super) fn new(rate: SampleRate) -> Option<Self> {
+        Some(Self {
+            hop: spectrum::hop(rate)? as i64,
+            spectrum: Spectrum::new(rate)?,
             near: Frames::new([SILENCE; BANDS]),
+            far: Frames::new([SILENCE; BANDS]),
+            far_before: Frames::new([SILENCE; BANDS]),
             judged: Frames::new(UNEXPLAINED),
             floor: None,
-            path: None,
-            since: 0,
-            listening: false,
+            echo: None,
             revised: false,
-        }
+        })
     }
 
-    /// A frame in which no echo can be. `levels`: where it was measured, for the noise, which is
-    /// done every `every` frames.
-    pub(super) fn pass(&mut self, levels: Option<&Levels>, every: i64) {
-        if let Some(levels) = levels {
-            self.hear_noise(levels, every as f32);
-        }
-        self.near.push([SILENCE; BANDS]);
+    /// The next frame of the caller's, where nothing of `reference` can come back.
+    pub(super) fn pass(&mut self, frame: &[i16]) {
+        let levels = self.spectrum.measure(frame);
+        self.hear_noise(&levels);
+        self.near.push(levels);
+        self.far.push([SILENCE; BANDS]);
         self.judged.push(UNEXPLAINED);
-        self.listening = false;
     }
 
-    /// A frame in which there may be echo of `reference`. `unexplained`: the excess beyond which it
-    /// is not believed to be nothing else.
-    pub(super) fn hear(&mut self, levels: &Levels, reference: &Frames<Levels>, unexplained: f32) {
+    /// The next frame of the caller's. Returns whether it has sound that is not explained.
+    /// `unexplained`: the excess beyond which it is not believed to be nothing but echo.
+    pub(super) fn hear(&mut self, frame: &[i16], reference: &Reference, unexplained: f32) -> bool {
         let number = self.near.next();
-        if !std::mem::replace(&mut self.listening, true) {
-            self.since = number;
+        let levels = self.spectrum.measure(frame);
+        let floor = self.hear_noise(&levels);
+        self.near.push(levels);
+        let far = match &self.echo {
+            Some((lag, _)) => self.played(reference, number, *lag),
+            None => [SILENCE; BANDS],
+        };
+        self.far.push(far);
+        let mut judged = UNEXPLAINED;
+        if let Some((_, path)) = &mut self.echo {
+            let expected = path.predict(&around(&self.far, number));
+            let excess = path.excess(&levels, &expected, &floor);
+            if excess < unexplained {
+                path.learn(&levels, &expected, &floor);
+            }
+            judged = Judged { excess, expected: may_be_heard(&expected, &floor) };
         }
-        let floor = self.hear_noise(levels, 1.0);
-        self.near.push(*levels);
-        let judged = self.judge(number, reference, &floor, unexplained);
         self.judged.push(judged);
-        // Every other frame, the ones with which a window ends.
-        let looks = number % 2 == 0 && judged.excess >= unexplained;
-        if looks && is_audible(levels, &floor, 4) {
-            self.look(number, reference, &floor);
-        }
+        judged.excess >= unexplained && is_audible(&levels, &floor, 2)
     }
 
-    fn judge(
-        &mut self,
-        number: i64,
-        reference: &Frames<Levels>,
-        floor: &Levels,
-        unexplained: f32,
-    ) -> Judged {
-        let Some(path) = &mut self.path else { return UNEXPLAINED };
-        let near = self.near.at(number);
-        let expected = path.predict(reference, number);
-        let excess = excess(near, &expected, floor);
-        if excess < unexplained {
-            path.learn(near, &expected, floor);
+    /// The caller's sound is like the assistant's of `lag` before: if it is also as loud where the
+    /// assistant is, it is echo.
+    pub(super) fn consider(&mut self, lag: Lag, reference: &Reference) {
+        let newest = self.near.next() - 1;
+        let Some(floor) = self.floor else { return };
+        let known = self.echo.is_some_and(|(known, _)| (known - lag.samples).abs() < self.hop / 8);
+        if !known {
+            // What there was is kept, should this be no echo.
+            std::mem::swap(&mut self.far, &mut self.far_before);
+            self.far.restart(newest - WINDOW - 2);
+            for number in newest - WINDOW - 2..=newest {
+                let levels = self.played(reference, number, lag.samples);
+                self.far.push(levels);
+            }
         }
-        Judged { excess, expected: is_audible(&expected, floor, EXPECTED_BANDS) }
-    }
-
-    /// Looks for a path that explains the last frames, and judges them anew by it.
-    fn look(&mut self, newest: i64, reference: &Frames<Levels>, floor: &Levels) {
-        let Some(path) = Path::find(&self.near, reference, floor, self.since, newest) else {
+        let most = if known { SAME } else { allowed(lag.certainty) };
+        let fit = Path::fit(&self.near, &self.far, &floor);
+        let Some((_, path)) = fit.filter(|(misfit, _)| *misfit < most) else {
+            if !known {
+                std::mem::swap(&mut self.far, &mut self.far_before);
+            }
             return;
         };
-        self.path = Some(path);
+        self.echo = Some((lag.samples, path));
         self.revised = true;
-        for number in self.since.max(newest - LOOK_BACK)..=newest {
-            let expected = path.predict(reference, number);
-            let excess = excess(self.near.at(number), &expected, floor);
-            let expected = is_audible(&expected, floor, EXPECTED_BANDS);
+        for number in newest - LOOK_BACK..=newest {
+            let expected = path.predict(&around(&self.far, number));
+            let excess = path.excess(self.near.at(number), &expected, &floor);
+            let expected = may_be_heard(&expected, &floor);
             if let Some(judged) = self.judged.at_mut(number) {
                 *judged = Judged { excess, expected };
             }
         }
+    }
+
+    /// What was played `lag` samples before the frame `number`, with what is left of what came
+    /// before that.
+    fn played(&mut self, reference: &Reference, number: i64, lag: i64) -> Levels {
+        let mut frame = [0; MAX_FRAME];
+        let frame = &mut frame[..2 * self.hop as usize];
+        reference.copy((number - 1) * self.hop - lag, frame);
+        let levels = self.spectrum.measure(frame);
+        let before = self.far.at(number - 1);
+        std::array::from_fn(|band| levels[band].max(before[band] - FADE))
     }
 
     /// Whether the frames that end with `last` hold nothing but echo: no more than `allowed` dB
@@ -134,9 +170,9 @@ impl Judge {
 
     /// The same for the frames from `first` to `last`.
     pub(super) fn is_echo_since(&self, first: i64, last: i64, allowed: f32) -> bool {
-        let judged = || (first..=last).map(|number| self.judged.at(number));
-        let sum: f32 = judged().map(|judged| judged.excess).sum();
-        judged().any(|judged| judged.expected) && sum < allowed * (last - first + 1) as f32
+        let sum: f32 = (first..=last).map(|number| self.judged.at(number).excess).sum();
+        (first - FADES..=last).any(|number| self.judged.at(number).expected)
+            && sum < allowed * (last - first + 1) as f32
     }
 
     /// Whether the samples that only the frame `last` and the one before it have in common are
@@ -147,9 +183,15 @@ impl Judge {
         calm && (judged(last).expected || judged(last - 1).expected)
     }
 
-    /// The number of the next frame.
-    pub(super) const fn next(&self) -> i64 {
-        self.near.next()
+    /// Whether it is known how the line returns what it is given.
+    pub(super) const fn knows_path(&self) -> bool {
+        self.echo.is_some()
+    }
+
+    /// Whether the last frame held sound.
+    pub(super) fn sounds(&self) -> bool {
+        let last = self.near.at(self.near.next() - 1);
+        self.floor.is_none_or(|floor| is_audible(last, &floor, EXPECTED_BANDS))
     }
 
     /// Whether past frames were judged anew since this was last asked.
@@ -158,17 +200,32 @@ impl Judge {
     }
 
     /// Follows the noise of the line, and returns its level.
-    fn hear_noise(&mut self, levels: &Levels, frames: f32) -> Levels {
-        let floor = self.floor.get_or_insert(levels.map(|level| level.min(LOUDEST_FLOOR)));
+    fn hear_noise(&mut self, levels: &Levels) -> Levels {
+        let floor = self.floor.get_or_insert_with(|| levels.map(|level| level.min(LOUDEST_FLOOR)));
         for (floor, level) in floor.iter_mut().zip(levels) {
             let difference = level - *floor;
-            let step = if difference < 0.0 {
-                difference * (FALL * frames).min(1.0)
-            } else {
-                difference.min(RISE * frames)
+            let step = match difference {
+                near if near.abs() < NOISE_SPREAD => near * FOLLOW,
+                below if below < 0.0 => below * FALL,
+                _ => RISE,
             };
             *floor = (*floor + step).min(LOUDEST_FLOOR);
         }
         *floor
     }
+}
+
+/// A frame with its neighbours: lags drift, by less than a frame.
+fn around(far: &Frames<Levels>, number: i64) -> Levels {
+    let [before, on, after] = [number - 1, number, number + 1].map(|number| far.at(number));
+    std::array::from_fn(|band| before[band].max(on[band]).max(after[band]))
+}
+
+/// The misfit, in dB, at which louder sound of a lag that is known is believed to be the same echo,
+/// and not a caller over it.
+const SAME: f32 = 5.5;
+
+/// The misfit, in dB, at which a lag of this certainty is that of an echo.
+fn allowed(certainty: f32) -> f32 {
+    (4.0 + 0.35 * certainty).min(7.0)
 }

@@ -1,63 +1,106 @@
 //! What the caller hears of the assistant.
 
-use codecs::SampleRate;
-
-use super::frames::Frames;
-use super::spectrum::{BANDS, Levels, SILENCE, Spectrum};
-
-/// How fast the sound of a room fades, in dB a frame: 60 dB in 200 ms. Rooms in which people
-/// telephone take longer, but the first 20 dB, which are all that a voice leaves audible, go faster.
-const FADE: f32 = 5.0;
-
-/// Fainter than this the reference is silent, in dB.
-const AUDIBLE: f32 = -55.0;
+/// A sample louder than this is sound: -60 dBFS, the idle noise of a µ-law line.
+const AUDIBLE: u16 = 32;
 
 /// The assistant's voice, on the timeline of the caller's samples.
 #[derive(Debug)]
 pub(super) struct Reference {
-    spectrum: Spectrum,
-    /// Each frame with what is left of those before it.
-    frames: Frames<Levels>,
-    /// The last frame with sound.
-    sounded: Option<i64>,
-    /// Samples so far.
-    played: u64,
+    samples: Vec<i16>,
+    /// The position of the first of them.
+    begin: u64,
+    kept: usize,
+    /// One past the last with sound.
+    sounded: Option<u64>,
 }
 
 impl Reference {
-    /// `None` for rates that the detectors do not know.
-    pub(super) fn new(rate: SampleRate) -> Option<Self> {
-        Some(Self {
-            spectrum: Spectrum::new(rate)?,
-            frames: Frames::new([SILENCE; BANDS]),
-            sounded: None,
-            played: 0,
-        })
+    /// Keeps `kept` samples.
+    pub(super) fn new(kept: usize) -> Self {
+        Self { samples: Vec::with_capacity(3 * kept), begin: 0, kept, sounded: None }
     }
 
+    /// Samples so far.
     pub(super) const fn played(&self) -> u64 {
-        self.played
+        self.begin + self.samples.len() as u64
     }
 
-    pub(super) const fn frames(&self) -> &Frames<Levels> {
-        &self.frames
+    /// Forgets what is played from `at` on: it was a forecast.
+    pub(super) fn forget_from(&mut self, at: u64) {
+        let left = usize::try_from(at.saturating_sub(self.begin)).unwrap_or(usize::MAX);
+        self.samples.truncate(left);
+        self.sounded = self.sounded.map(|sounded| sounded.min(at));
     }
 
+    /// Appends samples, fewer than are kept.
     pub(super) fn push(&mut self, samples: &[i16]) {
-        let Self { spectrum, frames, sounded, played } = self;
-        *played += samples.len() as u64;
-        spectrum.push(samples, |_| true, |number, levels| {
-            let levels = levels.unwrap_or([SILENCE; BANDS]);
-            if levels.iter().any(|&level| level > AUDIBLE) {
-                *sounded = Some(number);
-            }
-            let before = *frames.at(number - 1);
-            frames.push(std::array::from_fn(|band| levels[band].max(before[band] - FADE)));
-        });
+        if self.samples.len() >= 2 * self.kept {
+            let gone = self.samples.len() - self.kept;
+            self.samples.drain(..gone);
+            self.begin += gone as u64;
+        }
+        let loud = |sample: &i16| sample.unsigned_abs() > AUDIBLE;
+        if let Some(last) = samples.iter().rposition(loud) {
+            self.sounded = Some(self.played() + last as u64 + 1);
+        }
+        self.samples.extend_from_slice(samples);
     }
 
-    /// Whether there was sound within `frames` frames before the frame `number`.
-    pub(super) fn sounded_within(&self, frames: i64, number: i64) -> bool {
-        self.sounded.is_some_and(|last| number - last <= frames)
+    /// Copies what is played from `at` on; what is not kept, or unknown yet, is silence.
+    pub(super) fn copy(&self, at: i64, out: &mut [i16]) {
+        out.fill(0);
+        let from = at - self.begin as i64;
+        let lead = usize::try_from(-from).unwrap_or(0).min(out.len());
+        let from = usize::try_from(from).unwrap_or(0).min(self.samples.len());
+        let until = (from + out.len() - lead).min(self.samples.len());
+        out[lead..lead + until - from].copy_from_slice(&self.samples[from..until]);
+    }
+
+    /// Whether there was sound in the `span` samples before `position`, or is after it.
+    pub(super) fn sounds(&self, span: u64, position: u64) -> bool {
+        self.sounded.is_some_and(|sounded| sounded + span > position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_played_is_found_by_its_position() {
+        let mut reference = Reference::new(100);
+        for block in 0..50 {
+            reference.push(&[block; 20]);
+        }
+        assert_eq!(reference.played(), 1_000);
+        let mut out = [7; 40];
+        reference.copy(950, &mut out);
+        assert_eq!((out[0], out[9], out[10], out[39]), (47, 47, 48, 49));
+        reference.copy(990, &mut out);
+        assert_eq!((out[9], out[10]), (49, 0), "not known yet");
+        reference.copy(-30, &mut out);
+        assert_eq!(out, [0; 40], "long forgotten");
+    }
+
+    #[test]
+    fn a_forecast_is_replaced() {
+        let mut reference = Reference::new(100);
+        reference.push(&[500; 50]);
+        reference.forget_from(30);
+        assert!(!reference.sounds(10, 40));
+        reference.push(&[7; 10]);
+        let mut out = [0; 12];
+        reference.copy(29, &mut out);
+        assert_eq!(out, [500, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0]);
+    }
+
+    #[test]
+    fn sound_is_told_from_silence() {
+        let mut reference = Reference::new(100);
+        reference.push(&[8; 60]);
+        assert!(!reference.sounds(1_000, 60));
+        reference.push(&[900; 10]);
+        reference.push(&[0; 90]);
+        assert!(reference.sounds(100, 160) && !reference.sounds(90, 160));
     }
 }

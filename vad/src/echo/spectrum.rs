@@ -21,7 +21,7 @@ pub(super) const SILENCE: f32 = -66.0;
 const HOP_MS: u32 = 16;
 
 /// Samples of the longest frame, at 16 kHz.
-const MAX_FRAME: usize = 512;
+pub(super) const MAX_FRAME: usize = 512;
 
 /// The bands' edges in Hz. The telephone's band (ITU-T G.712: 300 to 3400 Hz), in steps that widen
 /// as the ear's do, none narrower than three bins.
@@ -30,7 +30,7 @@ const EDGES: [u32; BANDS + 1] = [
     2_970, 3_350,
 ];
 
-/// Cuts a stream into overlapping frames and measures them. Allocates nothing once it is made.
+/// Measures frames. Allocates nothing once it is made.
 pub(super) struct Spectrum {
     fft: Arc<dyn RealToComplex<f32>>,
     window: Box<[f32]>,
@@ -41,17 +41,12 @@ pub(super) struct Spectrum {
     input: Vec<f32>,
     bins: Vec<Complex<f32>>,
     scratch: Vec<Complex<f32>>,
-    samples: [i16; MAX_FRAME],
-    filled: usize,
-    /// The number of the next frame.
-    next: i64,
 }
 
 impl Spectrum {
     /// `None` for rates that the detectors do not know.
     pub(super) fn new(rate: SampleRate) -> Option<Self> {
-        let hop = hop(rate)?;
-        let size = 2 * hop;
+        let size = 2 * hop(rate)?;
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
         let step = std::f64::consts::TAU / size as f64;
         let window: Box<[f32]> =
@@ -65,39 +60,11 @@ impl Spectrum {
             scratch: fft.make_scratch_vec(),
             fft,
             window,
-            samples: [0; MAX_FRAME],
-            filled: 0,
-            next: 0,
         })
     }
 
-    /// Takes samples. Frames that are whole go to `each`, with their numbers: frame n begins at
-    /// sample n · [`hop`]. Those for which `wanted` is false are not measured.
-    pub(super) fn push(
-        &mut self,
-        mut samples: &[i16],
-        wanted: impl Fn(i64) -> bool,
-        mut each: impl FnMut(i64, Option<Levels>),
-    ) {
-        let size = self.window.len();
-        while !samples.is_empty() {
-            let (taken, rest) = samples.split_at(samples.len().min(size - self.filled));
-            self.samples[self.filled..self.filled + taken.len()].copy_from_slice(taken);
-            self.filled += taken.len();
-            samples = rest;
-            if self.filled == size {
-                let number = self.next;
-                let levels = wanted(number).then(|| self.measure());
-                self.samples.copy_within(size / 2..size, 0);
-                self.filled = size / 2;
-                self.next += 1;
-                each(number, levels);
-            }
-        }
-    }
-
-    fn measure(&mut self) -> Levels {
-        let frame = &self.samples[..self.window.len()];
+    /// The levels of a frame: twice [`hop`] samples.
+    pub(super) fn measure(&mut self, frame: &[i16]) -> Levels {
         if frame.iter().all(|&sample| sample == 0) {
             return [SILENCE; BANDS];
         }
@@ -119,7 +86,7 @@ impl Spectrum {
 
 impl fmt::Debug for Spectrum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spectrum").field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Spectrum").field("scale", &self.scale).finish_non_exhaustive()
     }
 }
 
@@ -138,18 +105,8 @@ mod tests {
 
     fn levels(rate: SampleRate, samples: &[i16]) -> Vec<Levels> {
         let mut spectrum = Spectrum::new(rate).expect("a known rate");
-        let mut all = Vec::new();
-        for block in samples.chunks(177) {
-            spectrum.push(
-                block,
-                |_| true,
-                |number, levels| {
-                    assert_eq!(number, all.len() as i64);
-                    all.push(levels.expect("it was wanted"));
-                },
-            );
-        }
-        all
+        let hop = hop(rate).expect("a known rate");
+        samples.windows(2 * hop).step_by(hop).map(|frame| spectrum.measure(frame)).collect()
     }
 
     #[test]
@@ -181,19 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn silence_and_unwanted_frames_cost_no_transform() {
+    fn silence_has_a_level() {
         assert_eq!(levels(SampleRate::HZ_8000, &[0; 256]), [[SILENCE; BANDS]]);
-        let mut spectrum = Spectrum::new(SampleRate::HZ_8000).expect("a known rate");
-        let mut numbers = Vec::new();
-        spectrum.push(
-            &[900; 1_024],
-            |number| number % 3 == 0,
-            |number, levels| {
-                numbers.push((number, levels.is_some()));
-            },
-        );
-        let measured = |n: i64| (n, n % 3 == 0);
-        assert_eq!(numbers, (0..7).map(measured).collect::<Vec<_>>());
     }
 
     #[test]

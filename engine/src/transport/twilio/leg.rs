@@ -456,8 +456,8 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         self.playout.reply_samples(turn, range, out);
     }
 
-    fn playback(&self, now: Instant) -> Option<Playback> {
-        self.playout.playback(now)
+    fn playback(&self) -> Option<Playback> {
+        self.playout.playback()
     }
 
     fn set_background(&mut self, ambience: Arc<Ambience>) {

@@ -81,6 +81,33 @@ impl Floor {
         }
     }
 
+    pub(super) fn on_echo_suspected(&mut self) {
+        if self.caller.voicing().is_some() {
+            self.caller.doubt();
+        } else {
+            self.counters.late += 1;
+        }
+    }
+
+    /// The caller did not say that: the assistant did. Playback goes on, and the words are no turn.
+    pub(super) fn on_echo_found(&mut self, now: Instant, since: Instant) {
+        let since = since.min(now);
+        self.counters.echoes += 1;
+        if self.caller.take_back(since) {
+            self.hint(RecognizerHint::Pause);
+            self.tell(Event::SpeechUpdate { role: Role::User, started: false });
+        }
+        match self.state {
+            State::Speaking(_) | State::Yielding(_) | State::Thinking(_) => {
+                self.caller.close(self.caller.pieces(), now);
+                self.hint(RecognizerHint::TurnEnded);
+                self.play_on(now);
+            }
+            State::Hearing => self.settle(now, since),
+            _ => {}
+        }
+    }
+
     pub(super) fn on_transcript(
         &mut self,
         now: Instant,

@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn an_overdriven_loudspeaker_is_never_louder_than_its_level() {
-        let echo = LineEcho::new(SampleRate::HZ_8000, Duration::ZERO, vec![1.0]).overdriven(4_000.0);
+        let echo =
+            LineEcho::new(SampleRate::HZ_8000, Duration::ZERO, vec![1.0]).overdriven(4_000.0);
         let mut caller = [0; 3];
         echo.add(&[1_000, 4_000, 30_000], &mut caller);
         assert!((950..1_000).contains(&caller[0]), "{caller:?}");
