@@ -22,6 +22,22 @@ impl LineEcho {
         Self { delay: rate.samples_in(delay) as usize, response, overdriven_at: None }
     }
 
+    /// An echo of a telephone's hybrid: a few milliseconds of reflections, `loss_db` fainter than
+    /// what is heard.
+    pub fn hybrid(rate: SampleRate, delay: Duration, loss_db: f32) -> Self {
+        /// Reflections within 5 ms: when in samples at 8 kHz, and how loud.
+        const REFLECTIONS: [(usize, f32); 6] =
+            [(0, 0.3), (2, 1.0), (5, -0.7), (9, 0.4), (16, -0.2), (27, 0.1)];
+        let energy: f32 = REFLECTIONS.iter().map(|(_, tap)| tap * tap).sum();
+        let gain = 10.0_f32.powf(-loss_db / 20.0) / energy.sqrt();
+        let step = rate.hz() as usize / 8_000;
+        let mut response = vec![0.0; 27 * step + 1];
+        for (at, tap) in REFLECTIONS {
+            response[at * step] = tap * gain;
+        }
+        Self::new(rate, delay, response)
+    }
+
     /// The same through a loudspeaker that is driven beyond what it can do, from `level` on (of
     /// 32768).
     #[must_use]
