@@ -105,6 +105,11 @@ impl Gate {
         matches!(self.state, State::Open { .. })
     }
 
+    /// Closes the gate: what it let through was no speech.
+    pub const fn close(&mut self) {
+        self.state = State::Closed { voiced: 0, since: 0 };
+    }
+
     /// Takes the next score. A probability that is not a number counts as unvoiced.
     pub fn accept(&mut self, score: Score) -> Option<GateEvent> {
         match &mut self.state {

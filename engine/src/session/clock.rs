@@ -68,6 +68,14 @@ impl AudioClock {
         now.min(anchor + self.rate.duration_of(position))
     }
 
+    /// The sample that is spoken at `moment`, as far as the engine can know; it may lie before the
+    /// stream's first. `None` before anything was observed.
+    pub(crate) fn position(&self, moment: Instant) -> Option<i64> {
+        let (anchor, _) = self.anchor?;
+        let samples = |duration| i64::try_from(self.rate.samples_in(duration)).unwrap_or(i64::MAX);
+        Some(samples(moment.since(anchor)) - samples(anchor.since(moment)))
+    }
+
     /// The stream skipped `samples` samples that nobody will push: what comes next was spoken
     /// that much later.
     pub(crate) fn skip(&mut self, samples: u64) {
@@ -116,6 +124,15 @@ mod tests {
         clock.observe(160, Instant::from_millis(20));
         clock.skip(8_000);
         assert_eq!(clock.moment(160, Instant::from_millis(9_000)), Instant::from_millis(1_020));
+    }
+
+    #[test]
+    fn a_moment_has_a_place_in_the_stream() {
+        let mut clock = AudioClock::new(RATE);
+        assert_eq!(clock.position(Instant::from_millis(5)), None);
+        clock.observe(160, Instant::from_millis(50));
+        assert_eq!(clock.position(Instant::from_millis(50)), Some(160));
+        assert_eq!(clock.position(Instant::from_millis(10)), Some(-160), "before the first");
     }
 
     #[test]

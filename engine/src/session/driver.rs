@@ -178,6 +178,8 @@ impl Session {
         let reason = self.ended.unwrap_or(EndReason::MediaLost);
         self.stats.duration_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
         self.stats.gaps = self.ingress.gaps();
+        self.stats.echo_ms = self.ingress.echo_ms();
+        self.stats.echoes_mistaken = self.floor.counters().echoes;
         self.stats.inputs_dropped = self.floor.counters().dropped();
         self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
         let stats = self.stats;
@@ -264,7 +266,7 @@ impl Session {
                 TransportEvent::Audio { at } => {
                     self.stats.frames_in += 1;
                     self.tap.caller(at, now, &self.frame);
-                    self.ingress.push(now, at, &self.frame);
+                    self.ingress.push(now, at, &self.frame, &*self.transport);
                 }
                 TransportEvent::Digit(digit) => self.tell(Input::Digit { digit }, now),
                 TransportEvent::Played { turn, until, acknowledged } => {

@@ -47,6 +47,13 @@ pub struct CallStats {
     pub frames_in: u64,
     /// Gaps in the caller's audio that were filled with silence.
     pub gaps: u64,
+    /// How much of the caller's audio a voice was found in that was the assistant's own, come back,
+    /// in ms.
+    #[serde(default)]
+    pub echo_ms: u64,
+    /// Times it was taken for the caller's at first.
+    #[serde(default)]
+    pub echoes_mistaken: u64,
     /// Inputs the Floor dropped as late, duplicate or foreign.
     pub inputs_dropped: u64,
     /// Replies that were prepared and dropped unheard.

@@ -234,8 +234,10 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
-            Input::SpeechDoubted => self.on_speech_doubted(now, true),
-            Input::SpeechAssured => self.on_speech_doubted(now, false),
+            Input::NoiseSuspected => self.on_noise_suspected(now, true),
+            Input::VoiceConfirmed => self.on_noise_suspected(now, false),
+            Input::EchoSuspected => self.on_echo_suspected(),
+            Input::EchoFound { since } => self.on_echo_found(now, *since),
             Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);

@@ -133,9 +133,17 @@ pub enum Input<'a> {
         since: Instant,
     },
     /// What the voice gate is open for may be a noise that resembles a voice.
-    SpeechDoubted,
+    NoiseSuspected,
     /// It is a voice after all.
-    SpeechAssured,
+    VoiceConfirmed,
+    /// The speech that began last may be the assistant's own voice, come back over the line: it is
+    /// not known yet whether the line does that.
+    EchoSuspected,
+    /// What was heard of the caller since `since` was the assistant's own voice.
+    EchoFound {
+        /// When it began.
+        since: Instant,
+    },
     /// The caller's line gave a single steady tone, as answering machines do.
     Beep {
         /// When it ended.

@@ -44,8 +44,8 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["timeout"] => Input::Timeout,
         ["speech", since] => Input::SpeechStarted { since: moment(since)? },
         ["silence", since] => Input::SpeechStopped { since: moment(since)? },
-        ["doubted"] => Input::SpeechDoubted,
-        ["assured"] => Input::SpeechAssured,
+        ["perhaps_noise"] => Input::NoiseSuspected,
+        ["voice"] => Input::VoiceConfirmed,
         ["beep", until] => Input::Beep { until: moment(until)? },
         ["words", segment, words, stability] => transcript(segment, words, stability, at)?,
         ["words", segment, words, stability, covers] => {

@@ -408,8 +408,8 @@ impl World {
             12 if how > 128 => {
                 Input::EndpointingAnswer { look: u32::from(how), wait: Some(Duration::ZERO) }
             }
-            12 if how > 96 => Input::SpeechDoubted,
-            12 if how > 64 => Input::SpeechAssured,
+            12 if how > 96 => Input::NoiseSuspected,
+            12 if how > 64 => Input::VoiceConfirmed,
             12 => Input::Digit { digit: '☎' },
             _ => {
                 // A span outside the live reply's text.
