@@ -114,6 +114,10 @@ impl MediaTransport for EchoLeg {
         self.leg.reply_samples(turn, range, out);
     }
 
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.leg.set_background(ambience);
+    }
+
     fn close(&mut self, now: Instant) {
         self.leg.close(now);
     }
