@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use asr::denoise::Denoising;
 use axum::serve::ListenerExt as _;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use turntaking::input::EndReason;
@@ -22,6 +23,7 @@ use crate::session::{
     turn_away,
 };
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
+use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::twilio::TwilioSettings;
@@ -60,6 +62,8 @@ struct Parts {
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
+    /// Makes the requests of tools.
+    client: reqwest::Client,
 }
 
 /// Why the engine did not start.
@@ -186,6 +190,7 @@ impl Engine {
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
+            client: http_client().map_err(system("make an HTTP client"))?,
         }));
         Ok(Self {
             app,
@@ -352,12 +357,13 @@ impl App {
         self.0.config.data_dir.join("calls").join(call.to_string())
     }
 
-    /// Runs a call to its end. Whether there is a recording of it.
+    /// Runs a call to its end. `about`: what its tools tell servers of it. Returns whether there is
+    /// a recording.
     pub(crate) async fn run_call(
         &self,
         id: CallId,
         carrier_call: String,
-        assistant: Assistant,
+        (assistant, about): (Assistant, Map<String, Value>),
         direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
@@ -390,6 +396,14 @@ impl App {
             // Who calls is no machine, however long they speak.
             settings.voicemail = None;
         }
+        let tools = Toolset {
+            tools: assistant.tools,
+            client: parts.client.clone(),
+            server: assistant.server,
+            language: assistant.persona.language.clone(),
+            filler_after: assistant.filler_after,
+            about: Arc::new(about),
+        };
         let mut providers = assistant.providers;
         if assistant.denoising {
             providers.recognizer = Arc::new(Denoising::new(providers.recognizer));
@@ -401,6 +415,7 @@ impl App {
             seed: id.seed(),
             persona: assistant.persona,
             providers,
+            tools: Some(tools),
         };
         let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {
@@ -449,6 +464,12 @@ impl SignatureCheck {
             }
         }
     }
+}
+
+/// A redirect would take secrets to somebody else.
+fn http_client() -> std::io::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 fn twilio_settings(config: &Config) -> TwilioSettings {

@@ -139,13 +139,18 @@ impl App {
             _ => Direction::Inbound,
         };
         let assistant = self.assistant_of(&record).await;
+        let about = webhook::about(&record).unwrap_or_else(|error| {
+            tracing::error!(%id, %error, "servers will not be told what call this is");
+            Map::new()
+        });
         let elapsed = i64::try_from(clock.now().as_micros()).unwrap_or(0);
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
         let _ = self.notes().send(Note::Opened { record: Box::new(record), began }).await;
         let recorded = match assistant {
             Ok(assistant) => {
-                self.run_call(id, carrier_call, assistant, direction, clock, leg).await
+                let served = (assistant, about);
+                self.run_call(id, carrier_call, served, direction, clock, leg).await
             }
             Err(nobody) => {
                 tracing::error!(%id, error = %nobody, "a call cannot be served");
@@ -167,7 +172,14 @@ impl App {
             return Ok(self.configured_assistant().clone());
         }
         let described = self.describe(&record.assistant)?;
-        Ok(self.ready(&described).await?)
+        let mut assistant = self.ready(&described).await?;
+        if assistant.server.is_none() {
+            // Its own, or its number's: what messages go to.
+            let stored = record.subscription.clone().map(serde_json::from_value::<Subscription>);
+            let server = stored.and_then(Result::ok).map(|subscription| subscription.server);
+            assistant.server = server.as_ref().and_then(config::Server::of);
+        }
+        Ok(assistant)
     }
 
     async fn stored_assistant(
@@ -177,7 +189,32 @@ impl App {
     ) -> Result<Option<Map<String, Value>>, StoreError> {
         let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
         let found = self.store().resource(Collection::Assistants, organisation, id).await?;
-        Ok(found.map(|assistant| assistant.document))
+        let Some(Resource { mut document, .. }) = found else { return Ok(None) };
+        self.with_stored_tools(organisation, &mut document).await?;
+        Ok(Some(document))
+    }
+
+    /// Puts the tools that `model.toolIds` names where the others are.
+    async fn with_stored_tools(
+        &self,
+        organisation: Uuid,
+        assistant: &mut Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        let Some(Value::Object(model)) = assistant.get_mut("model") else { return Ok(()) };
+        let Some(Value::Array(ids)) = model.remove("toolIds") else { return Ok(()) };
+        let tools = model.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
+        let Some(tools) = tools.as_array_mut() else { return Ok(()) };
+        for id in ids {
+            let tool = match id.as_str().and_then(|id| Uuid::parse_str(id).ok()) {
+                Some(id) => self.store().resource(Collection::Tools, organisation, id).await?,
+                None => None,
+            };
+            match tool {
+                Some(tool) => tools.push(tool.document.into()),
+                None => tracing::warn!(%id, "an assistant names a tool that does not exist"),
+            }
+        }
+        Ok(())
     }
 
     fn describe(&self, document: &Map<String, Value>) -> Result<config::Assistant, Nobody> {

@@ -24,7 +24,10 @@ use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
+use super::tools::Tools;
+use super::transcript::Transcript;
 use crate::recording::{CallTap, FinishHandle};
+use crate::tools::Toolset;
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
 /// The most events taken from one source before the others have their turn. A carrier that
@@ -74,6 +77,8 @@ pub struct SessionConfig {
     pub persona: Persona,
     /// What serves the call.
     pub providers: Providers,
+    /// What the model may call; `None`: nothing.
+    pub tools: Option<Toolset>,
 }
 
 /// One call. [`Session::run`] is its task.
@@ -84,6 +89,8 @@ pub struct Session {
     pub(super) ingress: Ingress,
     pub(super) egress: Egress,
     pub(super) endpointing: Endpointing,
+    pub(super) tools: Tools,
+    pub(super) transcript: Transcript,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -120,7 +127,7 @@ impl Session {
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<SessionEvent>,
     ) -> Result<Self, Box<Unserved>> {
-        let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
+        let SessionConfig { id, carrier_call, settings, seed, persona, providers, tools } = config;
         let rate = transport.rate();
         let mut ingress = match Ingress::open(&providers, &persona.language, rate) {
             Ok(ingress) => ingress,
@@ -146,6 +153,8 @@ impl Session {
             transport,
             ingress,
             endpointing: Endpointing::new(providers.endpointing.clone(), id),
+            tools: Tools::new(tools, seed),
+            transcript: Transcript::new(clock),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -222,6 +231,14 @@ impl Session {
             worked = true;
         }
         if let Poll::Ready(input) = self.endpointing.poll(cx) {
+            self.tell(input, now);
+            worked = true;
+        }
+        while let Poll::Ready(input) = self.tools.poll(cx) {
+            if let Input::ToolResult { id, result, .. } = &input {
+                let (id, result) = (id.to_string(), result.to_string());
+                self.emit(now, SessionEventKind::ToolAnswered { id, result });
+            }
             self.tell(input, now);
             worked = true;
         }

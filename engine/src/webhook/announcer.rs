@@ -241,6 +241,14 @@ impl Draft {
                 self.ended = Some((reason, at));
                 return None;
             }
+            SessionEventKind::ToolCalled { id: tool, name, arguments } => {
+                self.conversation.called(at, tool, name, arguments);
+                return Some(self.went_on(id, at));
+            }
+            SessionEventKind::ToolAnswered { id: tool, result } => {
+                self.conversation.answered(at, tool, result);
+                return Some(self.went_on(id, at));
+            }
             SessionEventKind::Floor(event) => event,
         };
         let changed = self.conversation.note(at, &event);
@@ -266,6 +274,18 @@ impl Draft {
             self.call.clone()
         });
         (call.is_some() || !messages.is_empty()).then_some(Progress { id, call, messages })
+    }
+
+    /// The conversation went on.
+    fn went_on(&mut self, id: Uuid, at: Instant) -> Progress {
+        let artifact = self.conversation.artifact();
+        let wanted = self.subscription.as_ref().is_some_and(|s| s.wants("conversation-update"));
+        let at = self.conversation.time(at);
+        let body = wanted.then(|| report::conversation(&artifact));
+        let kind = "conversation-update";
+        let messages = body.map(|body| NewMessage { kind, at, body }).into_iter().collect();
+        report::fill(&mut self.call, artifact);
+        Progress { id, call: Some(self.call.clone()), messages }
     }
 
     fn started(&mut self, id: Uuid) -> Progress {

@@ -13,4 +13,5 @@ mod subscription;
 pub(crate) use announcer::{Announcer, Note, end_abandoned, refused};
 pub(crate) use delivery::Delivery;
 pub use delivery::MESSAGE_ID;
+pub(crate) use report::about;
 pub use subscription::Subscription;

@@ -7,4 +7,5 @@ mod receiver;
 mod resources;
 mod restart;
 mod stage;
+mod tools;
 mod webhooks;

@@ -82,6 +82,9 @@ pub struct Assistant {
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
+    /// Older for a tool that ends the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_call_function_enabled: Option<bool>,
     /// Older for `server.url`, which goes before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_url: Option<String>,

@@ -15,6 +15,7 @@ mod model;
 mod phone_number;
 mod server;
 mod speaking;
+mod tool;
 mod transcriber;
 mod voice;
 mod voicemail;
@@ -30,13 +31,14 @@ pub use call::{
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
-pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use model::{Function, Message, MessageRole, Model};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
+pub use tool::{TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter};
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
 pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

@@ -1,7 +1,9 @@
-//! The language model, its instructions and its tools.
+//! The language model and its instructions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::Tool;
 
 /// Which model replies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,18 +62,6 @@ pub enum MessageRole {
     Tool,
     /// The caller.
     User,
-}
-
-/// Something the model may call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Tool {
-    /// `function`, `endCall` and others.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// What the model sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<Function>,
 }
 
 /// A tool as the model sees it.

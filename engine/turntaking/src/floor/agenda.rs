@@ -18,16 +18,18 @@ pub(super) const MOST_ORDERS: usize = 8;
 const TOOL_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Floor {
-    pub(super) fn on_say(&mut self, now: Instant, text: &str, end_call_after: bool) {
-        if text.trim().is_empty() {
+    pub(super) fn on_say(&mut self, now: Instant, order: Order) {
+        if order.text.trim().is_empty() {
             self.counters.invalid += 1;
+            self.tell_said(order.tool);
             return;
         }
         if matches!(self.state, State::Closing(_)) || self.orders.len() >= MOST_ORDERS {
             self.counters.dropped_orders += 1;
+            self.tell_said(order.tool);
             return;
         }
-        self.orders.push_back(Order { text: text.to_owned(), end_call_after });
+        self.orders.push_back(order);
         if self.connected && matches!(self.state, State::Listening) {
             self.take_floor(now);
         }
