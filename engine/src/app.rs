@@ -27,6 +27,7 @@ use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::twilio::TwilioSettings;
+use crate::transport::twilio::rest::{LiveCall, TwilioRest};
 use crate::transport::twilio::signature::AuthToken;
 use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
@@ -64,6 +65,7 @@ struct Parts {
     tokens: TokenOffice,
     /// Makes the requests of tools.
     client: reqwest::Client,
+    twilio_rest: TwilioRest,
 }
 
 /// Why the engine did not start.
@@ -171,6 +173,7 @@ impl Engine {
             .map_err(|error| std::io::Error::other(error.to_string()))
             .map_err(system("make an HTTP client"))?;
         let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
+        let client = http_client().map_err(system("make an HTTP client"))?;
         let app = App(Arc::new(Parts {
             workshop: Workshop::new(config, &configured, assistant.providers.clone()),
             config: config.clone(),
@@ -190,7 +193,8 @@ impl Engine {
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
-            client: http_client().map_err(system("make an HTTP client"))?,
+            twilio_rest: TwilioRest::new(client.clone(), config.twilio.api_url.clone()),
+            client,
         }));
         Ok(Self {
             app,
@@ -292,6 +296,11 @@ impl App {
         self.0.twilio
     }
 
+    /// Twilio's REST API.
+    pub(crate) fn twilio_rest(&self) -> &TwilioRest {
+        &self.0.twilio_rest
+    }
+
     /// How Twilio's requests are told from others.
     pub(crate) fn twilio_check(&self) -> &SignatureCheck {
         &self.0.twilio_check
@@ -357,18 +366,18 @@ impl App {
         self.0.config.data_dir.join("calls").join(call.to_string())
     }
 
-    /// Runs a call to its end. `about`: what its tools tell servers of it. Returns whether there is
-    /// a recording.
+    /// Runs a call to its end. Returns whether there is a recording.
     pub(crate) async fn run_call(
         &self,
         id: CallId,
         carrier_call: String,
-        (assistant, about): (Assistant, Map<String, Value>),
+        served: Served,
         direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
     ) -> bool {
         let parts = &self.0;
+        let Served { assistant, about, variables, line } = served;
         let mut place = match parts.registry.admit(id).await {
             Ok(place) => place,
             Err(refused) => {
@@ -403,6 +412,8 @@ impl App {
             language: assistant.persona.language.clone(),
             filler_after: assistant.filler_after,
             about: Arc::new(about),
+            variables: Arc::new(variables),
+            line,
         };
         let mut providers = assistant.providers;
         if assistant.denoising {
@@ -437,6 +448,19 @@ impl App {
         drop(place);
         recorded
     }
+}
+
+/// What a call is served by.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Who speaks.
+    pub(crate) assistant: Assistant,
+    /// What its tools tell servers of the call.
+    pub(crate) about: Map<String, Value>,
+    /// What templates may name beside.
+    pub(crate) variables: Map<String, Value>,
+    /// The carrier's side, where it can be changed.
+    pub(crate) line: Option<LiveCall>,
 }
 
 /// How Twilio's requests are told from others.

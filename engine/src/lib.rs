@@ -19,6 +19,8 @@ pub mod eval;
 mod inbound;
 pub mod llm;
 pub mod models;
+mod outbound;
+mod overrides;
 pub mod recording;
 pub mod session;
 pub mod store;

@@ -20,8 +20,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "credentials",
             "customerJoinTimeoutSeconds",
             "dialKeypadFunctionEnabled",
-            "forwardingPhoneNumber",
-            "forwardingPhoneNumbers",
             "hipaaEnabled",
             "modelOutputInMessagesEnabled",
             "monitorPlan",
@@ -115,7 +113,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "systemPrompt",
             "thinking",
             "timeoutSeconds",
-            "toolIds",
             "toolRefs",
             "toolStrictCompatibilityMode",
             "version",
@@ -129,7 +126,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "code",
             "credentialId",
             "defaultResult",
-            "destinations",
             "displayHeightPx",
             "displayNumber",
             "displayWidthPx",
@@ -147,6 +143,10 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ),
     ("model.tools.function", &["strict"]),
     ("model.tools.server", SERVER),
+    ("model.tools.destinations", DESTINATION),
+    ("model.tools.destinations.transferPlan", TRANSFER_PLAN),
+    ("forwardingPhoneNumbers", DESTINATION),
+    ("forwardingPhoneNumbers.transferPlan", TRANSFER_PLAN),
     ("model.messages", &["name", "tool_calls"]),
     (
         "voice",
@@ -244,6 +244,25 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "videoRecordingEnabled",
         ],
     ),
+];
+
+/// What of a transfer's destination is taken and has no effect here.
+const DESTINATION: &[&str] = &["assistantName", "sipHeaders", "transferMode"];
+
+/// What of a transfer's plan is taken and has no effect here.
+const TRANSFER_PLAN: &[&str] = &[
+    "contextEngineeringPlan",
+    "fallbackPlan",
+    "holdAudioUrl",
+    "message",
+    "sipHeadersInReferToEnabled",
+    "sipVerb",
+    "summaryPlan",
+    "timeout",
+    "transferAssistant",
+    "transferCompleteAudioUrl",
+    "twiml",
+    "voicemailDetectionType",
 ];
 
 /// What of a server is taken and has no effect here.

@@ -235,6 +235,9 @@ impl Session {
             worked = true;
         }
         while let Poll::Ready(input) = self.tools.poll(cx) {
+            if matches!(&input, Input::EndCall { .. }) {
+                self.tell_forwarded(now);
+            }
             if let Input::ToolResult { id, result, .. } = &input {
                 let (id, result) = (id.to_string(), result.to_string());
                 self.emit(now, SessionEventKind::ToolAnswered { id, result });
@@ -298,7 +301,12 @@ impl Session {
                 TransportEvent::Ended(end) => {
                     self.leg_over = true;
                     tracing::info!(call = %self.id, ?end, "leg over");
-                    self.tell(Input::EndCall { reason: end_reason(end) }, now);
+                    let reason = if self.tell_forwarded(now) {
+                        EndReason::AssistantForwardedCall
+                    } else {
+                        end_reason(end)
+                    };
+                    self.tell(Input::EndCall { reason }, now);
                 }
             }
         }
@@ -327,6 +335,14 @@ impl Session {
             }
             self.outputs = outputs;
         }
+    }
+
+    /// Tells where the caller is taken, where they are. A carrier may end our leg before it has
+    /// answered that it does.
+    fn tell_forwarded(&mut self, now: Instant) -> bool {
+        let Some(destination) = self.tools.forwarded() else { return false };
+        self.emit(now, SessionEventKind::Forwarded { destination });
+        true
     }
 
     /// Tells the rest of the engine; a consumer that does not keep up loses events, counted.

@@ -45,6 +45,11 @@ pub enum SessionEventKind {
         /// What the model is told.
         result: String,
     },
+    /// The carrier connects the caller to somebody else.
+    Forwarded {
+        /// Whom, as the assistant has it.
+        destination: serde_json::Value,
+    },
     /// The call is over; nothing follows.
     Ended {
         /// Why.

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
-use turntaking::input::{Input, TurnId};
+use turntaking::input::{EndReason, Input, TurnId};
 
 use super::transcript::{Transcript, open_ai};
 use crate::llm::ChatMessage;
@@ -21,6 +21,8 @@ pub(super) struct Tools {
     sender: mpsc::Sender<(TurnId, String, Progress)>,
     progress: mpsc::Receiver<(TurnId, String, Progress)>,
     inputs: VecDeque<Input<'static>>,
+    /// Where the caller is being connected to.
+    forwarding: Option<Value>,
     /// How many were begun: chooses among variants of messages.
     begun: u64,
     seed: u64,
@@ -48,7 +50,7 @@ impl Tools {
     pub(super) fn new(set: Option<Toolset>, seed: u64) -> Self {
         let (sender, progress) = mpsc::channel(QUEUE);
         let (running, inputs) = (Vec::new(), VecDeque::new());
-        Self { set, running, sender, progress, inputs, begun: 0, seed }
+        Self { set, running, sender, progress, inputs, forwarding: None, begun: 0, seed }
     }
 
     /// Runs a tool. Returns what the Floor must know at once: that it cannot be run.
@@ -104,19 +106,34 @@ impl Tools {
         }
     }
 
+    /// Where the carrier has taken the caller, as far as is known when its leg ends.
+    pub(super) const fn forwarded(&mut self) -> Option<Value> {
+        self.forwarding.take()
+    }
+
     /// What the Floor is to be told, once there is something.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
         if let Some(input) = self.inputs.pop_front() {
             return Poll::Ready(input);
         }
-        let Poll::Ready(Some((turn, id, progress))) = self.progress.poll_recv(cx) else {
-            return Poll::Pending;
+        let (turn, id, progress) = loop {
+            match self.progress.poll_recv(cx) {
+                Poll::Ready(Some((_, _, Progress::Forwarding(to)))) => self.forwarding = Some(to),
+                Poll::Ready(Some(told)) => break told,
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
         };
         match progress {
+            // Taken above.
+            Progress::Forwarding(_) => Poll::Pending,
+            Progress::Forwarded => {
+                Poll::Ready(Input::EndCall { reason: EndReason::AssistantForwardedCall })
+            }
             Progress::Say(text) => {
                 Poll::Ready(Input::ToolMessage { turn, id: id.into(), text: text.into() })
             }
             Progress::Done(Answer { result, spoken }) => {
+                self.forwarding = None;
                 self.running.retain(|running| running.turn != turn || running.id != id);
                 let answered = spoken.is_some();
                 if let Some(Spoken { text, end_call_after }) = spoken {

@@ -235,7 +235,9 @@ async fn collect<T: From<SessionEvent>>(
             }
             SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
             // The database keeps them.
-            SessionEventKind::ToolCalled { .. } | SessionEventKind::ToolAnswered { .. } => {}
+            SessionEventKind::ToolCalled { .. }
+            | SessionEventKind::ToolAnswered { .. }
+            | SessionEventKind::Forwarded { .. } => {}
             SessionEventKind::Ended { reason, stats } => {
                 let draft = drafts.remove(&call).unwrap_or_default();
                 write(&calls, draft.finish(call, reason, stats)).await;

@@ -9,6 +9,7 @@ mod request;
 mod run;
 mod template;
 mod tool;
+mod transfer;
 mod webhook;
 
 pub use message::{Comparison, Condition, Ending, MessageKind, ToolMessage, ToolMessages};
@@ -16,3 +17,5 @@ pub use request::ApiRequest;
 pub use run::{Answer, Invocation, Progress, Report, Spoken, Toolset};
 pub use template::render;
 pub use tool::{Tool, Work};
+pub use transfer::Destination;
+pub(crate) use transfer::parameters as destination_parameters;

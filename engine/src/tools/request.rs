@@ -39,10 +39,11 @@ pub(super) async fn ask(
     client: &Client,
     request: &ApiRequest,
     call: &Invocation,
-    about: &Map<String, Value>,
+    [variables, about]: [&Map<String, Value>; 2],
 ) -> Result<Answered, Lost> {
     let arguments = &call.arguments;
-    let mut url = Url::parse(&render(&request.url, &[arguments, about]))
+    let scopes = [arguments, variables, about];
+    let mut url = Url::parse(&render(&request.url, &scopes))
         .map_err(|error| Lost::Unreachable(format!("its URL is not one: {error}")))?;
     let has_body = request.method != Method::GET;
     if !has_body {
@@ -59,7 +60,7 @@ pub(super) async fn ask(
     let make = || {
         let mut made = client.request(request.method.clone(), url.clone()).timeout(request.timeout);
         for (name, value) in &request.headers {
-            made = made.header(name, render(value.expose(), &[arguments, about]));
+            made = made.header(name, render(value.expose(), &scopes));
         }
         if has_body {
             let body = Value::from(arguments.clone()).to_string();

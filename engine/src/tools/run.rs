@@ -12,8 +12,9 @@ use turntaking::input::TurnId;
 use super::message::Opening;
 use super::template::render;
 use super::webhook::Answered;
-use super::{Ending, Tool, Work, request, webhook};
+use super::{Destination, Ending, Tool, Work, request, transfer, webhook};
 use crate::config::Server;
+use crate::transport::twilio::rest::LiveCall;
 
 /// How long a message that the tool waits for may take to be heard. Whoever talks through it does
 /// not hold up the tool for ever.
@@ -34,6 +35,10 @@ pub struct Toolset {
     /// The call, the assistant, the customer and the number, as messages to servers have them; what
     /// templates may name.
     pub about: Arc<Map<String, Value>>,
+    /// The carrier's side of the call; `None`: it cannot be transferred.
+    pub line: Option<LiveCall>,
+    /// What templates may name beside `about`.
+    pub variables: Arc<Map<String, Value>>,
     /// BCP 47 tag of the language that is spoken.
     pub language: String,
     /// How long a wait is before a filler that nobody configured is said.
@@ -72,8 +77,12 @@ impl fmt::Debug for Invocation {
 /// What a running tool tells the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Say this while it runs.
+    /// Say this while it runs; empty: wait until nobody speaks.
     Say(String),
+    /// The carrier is asked to connect the caller to this destination: our leg may end any moment.
+    Forwarding(Value),
+    /// It does.
+    Forwarded,
     /// It is over.
     Done(Answer),
 }
@@ -105,6 +114,21 @@ pub struct Report {
     pub heard: oneshot::Receiver<()>,
 }
 
+/// Tells the session about one call of a tool.
+#[derive(Debug)]
+struct Teller {
+    turn: TurnId,
+    id: String,
+    progress: mpsc::Sender<(TurnId, String, Progress)>,
+}
+
+impl Teller {
+    async fn tell(&self, what: Progress) {
+        // Nobody listens once the call is over.
+        let _ = self.progress.send((self.turn, self.id.clone(), what)).await;
+    }
+}
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Lost {
@@ -120,6 +144,12 @@ pub(super) enum Lost {
     Refused { status: u16, text: String },
     #[error("the server's answer is too long")]
     TooLong,
+    #[error("there is no destination {0:?}")]
+    Destination(String),
+    #[error("this call cannot be transferred: its number has no Twilio account to ask with")]
+    NoCarrier,
+    #[error("the carrier did not transfer the call: {0}")]
+    Carrier(String),
 }
 
 impl Toolset {
@@ -131,17 +161,19 @@ impl Toolset {
     /// Runs `tool`, to its end whatever becomes of the session: what was begun is finished.
     pub async fn run(self, tool: Arc<Tool>, call: Invocation, report: Report) {
         let Report { progress, heard } = report;
-        let (turn, id) = (call.turn, call.id.clone());
-        let tell = async |what| {
-            // Nobody listens once the call is over.
-            let _ = progress.send((turn, id.clone(), what)).await;
-        };
+        let teller = Teller { turn: call.turn, id: call.id.clone(), progress };
         if tool.is_async {
             let answer = Answer { result: "Success".to_owned(), spoken: None };
-            let answer = self.spoken(&tool, &call, answer, false, None);
-            tell(Progress::Done(answer)).await;
+            let answer = spoken(&tool, &call, answer, false, None);
+            teller.tell(Progress::Done(answer)).await;
             if let Err(lost) = self.ask(&tool, &call).await {
                 tracing::warn!(tool = tool.definition.name, %lost, "an asynchronous tool failed");
+            }
+            return;
+        }
+        if let Work::Transfer(destinations) = &tool.work {
+            if let Err(lost) = self.transfer(destinations, &tool, &call, &teller, heard).await {
+                teller.tell(Progress::Done(self.failure(&tool, &call, &lost))).await;
             }
             return;
         }
@@ -155,7 +187,7 @@ impl Toolset {
             Opening::Silence => {}
             Opening::Filler(text) => due.insert(0, (self.filler_after, text.to_owned())),
             Opening::Say { text, blocking } => {
-                tell(Progress::Say(text)).await;
+                teller.tell(Progress::Say(text)).await;
                 if blocking {
                     let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
                 }
@@ -168,40 +200,53 @@ impl Toolset {
             tokio::select! {
                 biased;
                 answered = &mut work => break answered,
-                () = tokio::time::sleep_until(began + after) => tell(Progress::Say(text)).await,
+                () = tokio::time::sleep_until(began + after) => teller.tell(Progress::Say(text)).await,
             }
         };
-        let (result, failed, own) = match answered {
-            Ok(Answered { result, failed, message }) => (result, failed, message),
-            Err(lost) => {
-                tracing::warn!(tool = tool.definition.name, %lost, "a tool failed");
-                let text: String = lost.to_string().chars().take(LONGEST_REFUSAL).collect();
-                (text, true, None)
+        let answer = match answered {
+            Ok(Answered { result, failed, message }) => {
+                let result = if failed { format!("Error: {result}") } else { result };
+                spoken(&tool, &call, Answer { result, spoken: None }, failed, message)
             }
+            Err(lost) => self.failure(&tool, &call, &lost),
         };
-        let result = if failed { format!("Error: {result}") } else { result };
-        let answer = Answer { result, spoken: None };
-        tell(Progress::Done(self.spoken(&tool, &call, answer, failed, own))).await;
+        teller.tell(Progress::Done(answer)).await;
     }
 
-    /// Adds what the caller is told, or the model beside the result.
-    fn spoken(
+    /// What is said of a tool that gave no answer.
+    fn failure(&self, tool: &Tool, call: &Invocation, lost: &Lost) -> Answer {
+        tracing::warn!(tool = tool.definition.name, %lost, "a tool failed");
+        let text: String = lost.to_string().chars().take(LONGEST_REFUSAL).collect();
+        let answer = Answer { result: format!("Error: {text}"), spoken: None };
+        spoken(tool, call, answer, true, None)
+    }
+
+    /// Announces the transfer, waits until that was heard, and has the carrier do it.
+    async fn transfer(
         &self,
+        destinations: &[Destination],
         tool: &Tool,
         call: &Invocation,
-        mut answer: Answer,
-        failed: bool,
-        own: Option<(String, Ending)>,
-    ) -> Answer {
-        let configured = || tool.messages.ending(failed, &call.arguments, call.choice);
-        let Some((text, ending)) = own.or_else(configured) else { return answer };
-        if ending.to_model {
-            answer.result = format!("{}\n\n{text}", answer.result);
-        } else {
-            let end_call_after = ending.end_call_after;
-            answer.spoken = Some(Spoken { text, end_call_after });
-        }
-        answer
+        teller: &Teller,
+        heard: oneshot::Receiver<()>,
+    ) -> Result<(), Lost> {
+        let destination = transfer::chosen(destinations, &call.arguments)?;
+        let opening = tool.messages.opening(&self.language, &call.arguments, call.choice);
+        let text = match (&destination.message, opening) {
+            (Some(message), _) => message.clone(),
+            (None, Opening::Say { text, .. }) => text,
+            (None, Opening::Silence) => String::new(),
+            // The model has said so already.
+            (None, Opening::Filler(_)) if call.announced => String::new(),
+            (None, Opening::Filler(_)) => transfer::announcement(destination, &self.language),
+        };
+        let scopes = [&*self.variables, &*self.about];
+        teller.tell(Progress::Say(render(&text, &[&call.arguments, scopes[0], scopes[1]]))).await;
+        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
+        teller.tell(Progress::Forwarding(destination.document.clone())).await;
+        transfer::redirect(self.line.as_ref(), destination, call, &scopes).await?;
+        teller.tell(Progress::Forwarded).await;
+        Ok(())
     }
 
     async fn ask(&self, tool: &Tool, call: &Invocation) -> Result<Answered, Lost> {
@@ -213,18 +258,23 @@ impl Toolset {
         match &tool.work {
             // The Floor runs it.
             Work::EndCall => Err(Lost::NoServer),
+            // It has no answer: [`Self::transfer`].
+            Work::Transfer(_) => Err(Lost::NoCarrier),
             Work::Webhook(own) => {
                 let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
                 webhook::ask(&self.client, server, tool, &call, &self.about).await
             }
-            Work::Request(request) => request::ask(&self.client, request, &call, &self.about).await,
+            Work::Request(request) => {
+                let scopes = [&*self.variables, &*self.about];
+                request::ask(&self.client, request, &call, scopes).await
+            }
         }
     }
 
     /// A static value, with the variables that its texts name.
     fn filled(&self, value: &Value, arguments: &Map<String, Value>) -> Value {
         match value {
-            Value::String(text) => render(text, &[arguments, &self.about]).into(),
+            Value::String(text) => render(text, &[arguments, &self.variables, &self.about]).into(),
             Value::Array(values) => {
                 values.iter().map(|value| self.filled(value, arguments)).collect()
             }
@@ -235,4 +285,23 @@ impl Toolset {
             other => other.clone(),
         }
     }
+}
+
+/// Adds what the caller is told, or the model beside the result.
+fn spoken(
+    tool: &Tool,
+    call: &Invocation,
+    mut answer: Answer,
+    failed: bool,
+    own: Option<(String, Ending)>,
+) -> Answer {
+    let configured = || tool.messages.ending(failed, &call.arguments, call.choice);
+    let Some((text, ending)) = own.or_else(configured) else { return answer };
+    if ending.to_model {
+        answer.result = format!("{}\n\n{text}", answer.result);
+    } else {
+        let end_call_after = ending.end_call_after;
+        answer.spoken = Some(Spoken { text, end_call_after });
+    }
+    answer
 }

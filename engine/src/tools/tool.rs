@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{ApiRequest, ToolMessages};
+use super::{ApiRequest, Destination, ToolMessages};
 use crate::config::Server;
 use crate::llm::ToolDefinition;
 
@@ -36,6 +36,8 @@ pub enum Work {
     Webhook(Option<Server>),
     /// An HTTP request is made.
     Request(ApiRequest),
+    /// The caller is connected to somebody else.
+    Transfer(Vec<Destination>),
 }
 
 impl fmt::Debug for Tool {

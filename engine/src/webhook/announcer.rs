@@ -108,6 +108,16 @@ pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
     Ok(abandoned.len())
 }
 
+/// The other side's telephone rings.
+pub(crate) fn ringing(record: &CallRecord) -> Progress {
+    let mut call = record.call.clone();
+    call.status = CallStatus::Ringing;
+    let wanted = subscription(record).filter(|subscription| subscription.wants("status-update"));
+    let (kind, at, body) = ("status-update", Timestamp::now(), report::status(&call));
+    let messages = wanted.map(|_| NewMessage { kind, at, body }).into_iter().collect();
+    Progress { id: record.id, call: Some(call), messages }
+}
+
 /// The end of a call that was never connected.
 pub(crate) fn refused(record: &CallRecord, reason: &str) -> Progress {
     let mut call = record.call.clone();
@@ -249,6 +259,9 @@ impl Draft {
                 self.conversation.answered(at, tool, result);
                 return Some(self.went_on(id, at));
             }
+            SessionEventKind::Forwarded { destination } => {
+                return Some(self.forwarded(id, at, destination));
+            }
             SessionEventKind::Floor(event) => event,
         };
         let changed = self.conversation.note(at, &event);
@@ -274,6 +287,31 @@ impl Draft {
             self.call.clone()
         });
         (call.is_some() || !messages.is_empty()).then_some(Progress { id, call, messages })
+    }
+
+    /// The caller is taken elsewhere.
+    fn forwarded(&mut self, id: Uuid, at: Instant, destination: Value) -> Progress {
+        self.call.status = CallStatus::Forwarding;
+        self.call.destination = Some(destination.clone());
+        report::fill(&mut self.call, self.conversation.artifact());
+        let at = self.conversation.time(at);
+        let mut messages = Vec::new();
+        if let Some(subscription) = &self.subscription {
+            if subscription.wants("status-update") {
+                let mut body = report::status(&self.call);
+                let transcript = self.call.transcript.clone().unwrap_or_default();
+                body.extend(fields([
+                    ("destination", destination.clone()),
+                    ("transcript", transcript.into()),
+                ]));
+                messages.push(NewMessage { kind: "status-update", at, body });
+            }
+            if subscription.wants("transfer-update") {
+                let body = fields([("destination", destination)]);
+                messages.push(NewMessage { kind: "transfer-update", at, body });
+            }
+        }
+        Progress { id, call: Some(self.call.clone()), messages }
     }
 
     /// The conversation went on.

@@ -69,6 +69,9 @@ pub(super) fn end_of_call(call: &Call) -> Fields {
     // Nothing analyses calls yet; products read fields of it without asking whether it is there.
     put("analysis", json!({}));
     put("artifact", json!(artifact));
+    if let Some(destination) = &call.destination {
+        put("destination", destination.clone());
+    }
     body
 }
 

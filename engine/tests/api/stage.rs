@@ -24,6 +24,8 @@ use tts::{ChunkPlan, VoiceConfig};
 use turntaking::settings::Settings;
 use vad::ScriptedVad;
 
+use crate::twilio::Asked;
+
 pub(crate) const PRIVATE_KEY: &str = "private-key-of-a-test";
 pub(crate) const PUBLIC_KEY: &str = "public-key-of-a-test";
 pub(crate) const AUTH_TOKEN: &str = "12345";
@@ -157,6 +159,37 @@ impl Stage {
         let mut line = CarrierConfig::new(format!("ws://{}/twilio/media", self.address));
         line.max_duration = Duration::from_secs(60);
         let dialled = self.dial(&line.call_sid, AUTH_TOKEN).await.expect("TwiML");
+        let Dialled::Stream { parameters, .. } = dialled else {
+            panic!("the call was not taken: {dialled:?}");
+        };
+        line.custom_parameters = parameters;
+        tokio::spawn(async { place_call(line, script).await.expect("a socket") })
+    }
+
+    /// A call of ours is answered: what is Twilio to do with it?
+    pub(crate) async fn dial_outbound(&self, asked: &Asked) -> Result<Dialled, String> {
+        let webhook = Webhook {
+            url: asked.get("Url").to_owned(),
+            signed_url: String::new(),
+            auth_token: Some(AuthToken::new(AUTH_TOKEN)),
+            call_sid: asked.sid.clone(),
+            account_sid: "AC1".to_owned(),
+            from: asked.get("From").to_owned(),
+            to: asked.get("To").to_owned(),
+        };
+        webhook.dial(&self.client).await.map_err(|error| error.to_string())
+    }
+
+    /// The same, and who answers does what `script` says.
+    pub(crate) async fn answered(
+        &self,
+        asked: &Asked,
+        script: CallerScript,
+    ) -> JoinHandle<CallRecord> {
+        let mut line = CarrierConfig::new(format!("ws://{}/twilio/media", self.address));
+        line.max_duration = Duration::from_secs(60);
+        line.call_sid.clone_from(&asked.sid);
+        let dialled = self.dial_outbound(asked).await.expect("TwiML");
         let Dialled::Stream { parameters, .. } = dialled else {
             panic!("the call was not taken: {dialled:?}");
         };

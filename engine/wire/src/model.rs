@@ -21,6 +21,9 @@ pub struct Model {
     /// What the model may call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
+    /// Stored tools that the model may call, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_ids: Option<Vec<String>>,
     /// 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,

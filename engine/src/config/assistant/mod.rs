@@ -9,6 +9,7 @@ mod server;
 mod start_speaking;
 mod stop_speaking;
 mod tools;
+mod transfer;
 mod voicemail;
 
 use std::collections::BTreeSet;
@@ -561,10 +562,8 @@ mod tests {
         .expect("it is sound");
         let expected = [
             "analysisPlan",
-            "model.toolIds",
-            "model.tools.destinations",
             "model.tools.function.strict",
-            "model.tools.type transferCall",
+            "model.tools.type transferCall without destinations",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }

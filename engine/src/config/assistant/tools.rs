@@ -7,11 +7,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::server::server;
+use super::transfer::{destination, destinations};
 use crate::config::Secret;
 use crate::config::validation::Validation;
 use crate::llm::ToolDefinition;
 use crate::tools::{
-    ApiRequest, Comparison, Condition, Ending, MessageKind, Tool, ToolMessage, ToolMessages, Work,
+    ApiRequest, Comparison, Condition, Destination, Ending, MessageKind, Tool, ToolMessage,
+    ToolMessages, Work,
 };
 
 /// Tools of Vapi's that are taken and not offered to the model: nothing here runs them yet.
@@ -37,12 +39,11 @@ const NOT_OFFERED: &[&str] = &[
     "slack.message.send",
     "sms",
     "textEditor",
-    "transferCall",
     "voicemail",
 ];
 
 /// Those that are.
-const OFFERED: &[&str] = &["apiRequest", "endCall", "function"];
+const OFFERED: &[&str] = &["apiRequest", "endCall", "function", "transferCall"];
 
 /// How a request may be made.
 const METHODS: &[&str] = &["POST", "GET", "PUT", "PATCH", "DELETE"];
@@ -68,12 +69,35 @@ pub(super) fn tools(wire: &wire::Assistant, language: &str, check: &mut Validati
         }
         tools.push(tool);
     }
+    let transfers = |tool: &Tool| matches!(tool.work, Work::Transfer(_));
+    let forwards =
+        wire.forwarding_phone_number.is_some() || wire.forwarding_phone_numbers.is_some();
+    if forwards && !tools.iter().any(transfers) {
+        tools.extend(forwarding(wire, language, check));
+    }
     let has_end_call = tools.iter().any(|tool| tool.work == Work::EndCall);
     if wire.end_call_function_enabled == Some(true) && !has_end_call {
         let sent = wire::Tool { kind: Some("endCall".to_owned()), ..wire::Tool::default() };
         tools.extend(tool(&sent, "", language, check));
     }
     tools
+}
+
+/// The tool that older assistants ask for by a number alone.
+fn forwarding(wire: &wire::Assistant, language: &str, check: &mut Validation) -> Option<Tool> {
+    let mut all = Vec::new();
+    if let Some(number) = &wire.forwarding_phone_number {
+        let number = wire::TransferDestination {
+            kind: Some("number".to_owned()),
+            number: Some(number.clone()),
+            ..wire::TransferDestination::default()
+        };
+        all.extend(destination(&number, "forwardingPhoneNumber", language, check));
+    }
+    let more = wire.forwarding_phone_numbers.as_deref().unwrap_or_default();
+    all.extend(destinations(more, "forwardingPhoneNumbers", language, check));
+    let sent = wire::Tool { kind: Some("transferCall".to_owned()), ..wire::Tool::default() };
+    transfer(&sent, all, "", check)
 }
 
 /// The tool at `path`, which is empty or ends in a dot. `None` where it is not offered.
@@ -85,13 +109,18 @@ pub(in crate::config) fn tool(
 ) -> Option<Tool> {
     let kind = wire.kind.as_deref();
     if let Some(kind) = kind.filter(|kind| NOT_OFFERED.contains(kind)) {
-        let without_index = path.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit());
-        let dot = if without_index.is_empty() { "" } else { "." };
-        check.without_effect(format!("{without_index}{dot}type {kind}"));
+        check.without_effect(format!("{}type {kind}", general(path)));
         return None;
     }
     let kinds: Vec<&str> = OFFERED.iter().chain(NOT_OFFERED).copied().collect();
     check.required_one_of(&format!("{path}type"), kind, &kinds);
+    if kind == Some("transferCall") {
+        let sent = wire.destinations.as_deref().unwrap_or_default();
+        let all = destinations(sent, &format!("{path}destinations"), language, check);
+        let mut tool = transfer(wire, all, path, check)?;
+        tool.messages = messages(wire.messages.as_deref(), path, language, check);
+        return Some(tool);
+    }
     let messages = messages(wire.messages.as_deref(), path, language, check);
     let definition = match kind {
         Some("apiRequest") => request_definition(wire, path, check),
@@ -113,6 +142,39 @@ pub(in crate::config) fn tool(
         parameters: parameters(wire, path, check),
         document: shown(wire),
     })
+}
+
+/// `transferCall`. One without destinations that are served here is not offered.
+fn transfer(
+    wire: &wire::Tool,
+    destinations: Vec<Destination>,
+    path: &str,
+    check: &mut Validation,
+) -> Option<Tool> {
+    if destinations.is_empty() {
+        check.without_effect(format!("{}type transferCall without destinations", general(path)));
+        return None;
+    }
+    let function = wire.function.clone().unwrap_or_default();
+    let name = function.name.unwrap_or_else(|| "transferCall".to_owned());
+    named(&name, &format!("{path}function.name"), check);
+    let usual = || "Connects the caller to somebody else, and leaves the call.".to_owned();
+    let description = function.description.unwrap_or_else(usual);
+    let parameters = crate::tools::destination_parameters(&destinations);
+    Some(Tool {
+        definition: ToolDefinition { name, description, parameters },
+        work: Work::Transfer(destinations),
+        is_async: false,
+        messages: ToolMessages(None),
+        parameters: Map::new(),
+        document: shown(wire),
+    })
+}
+
+/// `model.tools.0.` as `model.tools.`: what has no effect is told once.
+fn general(path: &str) -> String {
+    let without_index = path.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit());
+    if without_index.is_empty() { String::new() } else { format!("{without_index}.") }
 }
 
 fn definition(wire: &wire::Tool, path: &str, check: &mut Validation) -> Option<ToolDefinition> {
@@ -307,7 +369,7 @@ fn tool_message(
 }
 
 /// The words in the assistant's language, else the first that are there.
-fn in_language(sent: &wire::ToolMessage, language: &str) -> String {
+pub(super) fn in_language(sent: &wire::ToolMessage, language: &str) -> String {
     let primary = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_lowercase();
     let contents = sent.contents.as_deref().unwrap_or_default();
     let wanted = contents.iter().find(|content| {
