@@ -189,6 +189,7 @@ async fn run(staged: Staged, leg: Box<dyn MediaTransport>) -> Result<Vec<Record>
         seed: 0,
         persona,
         providers: staged.providers,
+        tools: None,
     };
     let (tap, mut journal) = CallTap::journal_only();
     let (_orders, commands) = mpsc::channel(1);

@@ -1,6 +1,6 @@
 //! The call's clocks: wall time since the call began, and the caller's audio placed on it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codecs::SampleRate;
 use turntaking::time::Instant;
@@ -9,17 +9,24 @@ use turntaking::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct CallClock {
     origin: tokio::time::Instant,
+    began: SystemTime,
 }
 
 impl CallClock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { origin: tokio::time::Instant::now(), began: SystemTime::now() }
     }
 
     /// The present moment of the call.
     pub fn now(self) -> Instant {
         Instant::START + self.origin.elapsed()
+    }
+
+    /// The same moment on the wall clock: ms since 1970.
+    pub fn unix_millis(self, at: Instant) -> u64 {
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from((began + at.since_start()).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The same moment on tokio's clock.

@@ -29,6 +29,27 @@ pub enum SessionEventKind {
     },
     /// What the Floor saw.
     Floor(turntaking::output::Event),
+    /// The model called a tool.
+    ToolCalled {
+        /// The model's id for the call.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// A JSON object, as text.
+        arguments: String,
+    },
+    /// A tool answered.
+    ToolAnswered {
+        /// The model's id for the call.
+        id: String,
+        /// What the model is told.
+        result: String,
+    },
+    /// The carrier connects the caller to somebody else.
+    Forwarded {
+        /// Whom, as the assistant has it.
+        destination: serde_json::Value,
+    },
     /// The call is over; nothing follows.
     Ended {
         /// Why.

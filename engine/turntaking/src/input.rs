@@ -111,6 +111,8 @@ pub enum EndReason {
     ManuallyCanceled,
     /// A machine answered.
     Voicemail,
+    /// The caller was connected to somebody else.
+    AssistantForwardedCall,
 }
 
 /// What the Floor is told.
@@ -223,6 +225,18 @@ pub enum Input<'a> {
         id: Cow<'a, str>,
         /// What the model is told, as text.
         result: Cow<'a, str>,
+        /// What the caller hears of it is given: the model is not asked for words.
+        #[serde(default, skip_serializing_if = "is_false")]
+        answered: bool,
+    },
+    /// Say this as long as a tool runs: it is dropped once the tool has answered.
+    ToolMessage {
+        /// The reply that called it.
+        turn: TurnId,
+        /// The model's id for the call.
+        id: Cow<'a, str>,
+        /// The words.
+        text: Cow<'a, str>,
     },
 
     /// The voice places words in its audio.
@@ -278,4 +292,9 @@ pub enum Input<'a> {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// serde calls it with a reference.
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
