@@ -9,6 +9,7 @@ pub mod app;
 pub mod assemble;
 pub mod background;
 mod backoff;
+pub mod bench;
 pub mod carrier;
 pub mod cli;
 pub mod config;
