@@ -176,6 +176,7 @@ async fn play(echo: Option<LineEcho>, caller: Option<(Duration, Vec<i16>)>) -> C
             chunk_plan: ChunkPlan::default(),
             background: None,
         },
+        tools: None,
         providers: Providers {
             endpointing: None,
             vad: Arc::new(ScriptedVad::level(-45.0)),
