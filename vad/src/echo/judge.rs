@@ -227,5 +227,5 @@ const SAME: f32 = 5.5;
 
 /// The misfit, in dB, at which a lag of this certainty is that of an echo.
 fn allowed(certainty: f32) -> f32 {
-    (4.0 + 0.35 * certainty).min(7.0)
+    (4.0 + 0.35 * certainty + 0.5 * (certainty - 8.0).max(0.0)).min(9.0)
 }
