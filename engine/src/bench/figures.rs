@@ -194,8 +194,11 @@ impl Figures {
             self.turns += 1;
             let barge_in = matches!(turn.sound, Sound::BargeIn(_));
             let from = turn.start + if barge_in { YIELDING } else { 0 };
-            self.early += usize::from(is_audible_in(call, from..turn.speech_end));
+            let early = is_audible_in(call, from..turn.speech_end);
+            self.early += usize::from(early);
             match first_audible(call, turn.speech_end) {
+                // One that came too early has no time after the end.
+                Some(at) if at < next && early => {}
                 Some(at) if at < next => audible.push(ms(at - turn.speech_end)),
                 _ => self.unanswered += 1,
             }
