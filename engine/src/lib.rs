@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 pub mod assemble;
 pub mod background;
+pub mod bench;
 pub mod carrier;
 pub mod cli;
 pub mod config;

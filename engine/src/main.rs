@@ -33,6 +33,10 @@ fn main() -> ExitCode {
         // On a runtime of its own, whose clock is virtual.
         return cli::eval::run(args, &config);
     }
+    if let Command::Bench(args) = &cli.command {
+        // On a runtime of its own, which leaves a core to the engine.
+        return cli::bench::run(args, &config);
+    }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if let Some(threads) = config.runtime.worker_threads {
         runtime.worker_threads(threads);
@@ -57,6 +61,8 @@ async fn run(command: Command, config: &Config) -> ExitCode {
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)
         }
         // Answered before there is a runtime.
-        Command::Config | Command::Doctor(_) | Command::Eval(_) => ExitCode::SUCCESS,
+        Command::Bench(_) | Command::Config | Command::Doctor(_) | Command::Eval(_) => {
+            ExitCode::SUCCESS
+        }
     }
 }

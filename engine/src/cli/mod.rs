@@ -1,5 +1,6 @@
 //! The command line: what can be asked for. Each command's work is in a file of its own.
 
+pub mod bench;
 pub mod call;
 pub mod demo;
 pub mod doctor;
@@ -58,6 +59,13 @@ pub enum Command {
 
     /// Run recordings through the pipeline on virtual time, and measure its turn-taking
     Eval(EvalArgs),
+
+    /// Measure an engine under load: latency, barge-in, capacity, memory
+    ///
+    /// Starts `serve` as a child on a core of its own and calls it with fake carriers; the services
+    /// it asks are stand-ins on local ports. Ends with status 3 where the load side itself was late,
+    /// which makes the figures void: measure on a machine that does nothing else.
+    Bench(BenchArgs),
 
     /// Run a call's journal through the turn-taking again, and compare every decision
     Replay(ReplayArgs),
@@ -205,6 +213,55 @@ pub struct EvalArgs {
     pub only: Option<String>,
 }
 
+/// `causerie bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure [default: everything]
+    #[arg(long = "part", value_name = "PART")]
+    pub parts: Vec<crate::bench::Part>,
+
+    /// How long the one call of the latency lasts
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub latency_seconds: u64,
+
+    /// How long a run of many calls lasts
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
+    pub seconds: u64,
+
+    /// Calls at once for barge-in, overhead and soak
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub calls: usize,
+
+    /// Where the search for the most calls begins
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub first_calls: usize,
+
+    /// Where it ends at the latest
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub most_calls: usize,
+
+    /// Calls of the soak
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub soak_calls: usize,
+
+    /// Callers say the plain utterances of this folder's eval.tsv [default: a reading that comes
+    /// with the models]
+    #[arg(long, value_name = "DIR")]
+    pub speech: Option<PathBuf>,
+
+    /// Decides what callers say, and when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Write the whole report
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write a page with plots
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
 /// `causerie replay`
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
@@ -243,7 +300,7 @@ impl Cli {
             }
             Command::Replay(args) => set("data_dir", args.data_dir.clone()),
             // What they print would be buried.
-            Command::Demo(_) | Command::Eval(_) => {
+            Command::Bench(_) | Command::Demo(_) | Command::Eval(_) => {
                 sources.defaults.insert("log.filter", "warn".to_owned());
             }
             Command::Call(_) | Command::Config | Command::Doctor(_) | Command::Models(_) => {}
