@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use asr::denoise::Denoising;
 use axum::serve::ListenerExt as _;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use turntaking::input::EndReason;
@@ -22,9 +23,11 @@ use crate::session::{
     turn_away,
 };
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
+use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::twilio::TwilioSettings;
+use crate::transport::twilio::rest::{LiveCall, TwilioRest};
 use crate::transport::twilio::signature::AuthToken;
 use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
@@ -60,6 +63,9 @@ struct Parts {
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
+    /// Makes the requests of tools.
+    client: reqwest::Client,
+    twilio_rest: TwilioRest,
 }
 
 /// Why the engine did not start.
@@ -167,6 +173,7 @@ impl Engine {
             .map_err(|error| std::io::Error::other(error.to_string()))
             .map_err(system("make an HTTP client"))?;
         let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
+        let client = http_client().map_err(system("make an HTTP client"))?;
         let app = App(Arc::new(Parts {
             workshop: Workshop::new(config, &configured, assistant.providers.clone()),
             config: config.clone(),
@@ -186,6 +193,8 @@ impl Engine {
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
+            twilio_rest: TwilioRest::new(client.clone(), config.twilio.api_url.clone()),
+            client,
         }));
         Ok(Self {
             app,
@@ -287,6 +296,11 @@ impl App {
         self.0.twilio
     }
 
+    /// Twilio's REST API.
+    pub(crate) fn twilio_rest(&self) -> &TwilioRest {
+        &self.0.twilio_rest
+    }
+
     /// How Twilio's requests are told from others.
     pub(crate) fn twilio_check(&self) -> &SignatureCheck {
         &self.0.twilio_check
@@ -352,17 +366,18 @@ impl App {
         self.0.config.data_dir.join("calls").join(call.to_string())
     }
 
-    /// Runs a call to its end. Whether there is a recording of it.
+    /// Runs a call to its end. Returns whether there is a recording.
     pub(crate) async fn run_call(
         &self,
         id: CallId,
         carrier_call: String,
-        assistant: Assistant,
+        served: Served,
         direction: Direction,
         clock: CallClock,
         transport: Box<dyn MediaTransport>,
     ) -> bool {
         let parts = &self.0;
+        let Served { assistant, about, variables, line } = served;
         let mut place = match parts.registry.admit(id).await {
             Ok(place) => place,
             Err(refused) => {
@@ -390,6 +405,16 @@ impl App {
             // Who calls is no machine, however long they speak.
             settings.voicemail = None;
         }
+        let tools = Toolset {
+            tools: assistant.tools,
+            client: parts.client.clone(),
+            server: assistant.server,
+            language: assistant.persona.language.clone(),
+            filler_after: assistant.filler_after,
+            about: Arc::new(about),
+            variables: Arc::new(variables),
+            line,
+        };
         let mut providers = assistant.providers;
         if assistant.denoising {
             providers.recognizer = Arc::new(Denoising::new(providers.recognizer));
@@ -401,6 +426,7 @@ impl App {
             seed: id.seed(),
             persona: assistant.persona,
             providers,
+            tools: Some(tools),
         };
         let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
         match opened {
@@ -422,6 +448,19 @@ impl App {
         drop(place);
         recorded
     }
+}
+
+/// What a call is served by.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Who speaks.
+    pub(crate) assistant: Assistant,
+    /// What its tools tell servers of the call.
+    pub(crate) about: Map<String, Value>,
+    /// What templates may name beside.
+    pub(crate) variables: Map<String, Value>,
+    /// The carrier's side, where it can be changed.
+    pub(crate) line: Option<LiveCall>,
 }
 
 /// How Twilio's requests are told from others.
@@ -449,6 +488,12 @@ impl SignatureCheck {
             }
         }
     }
+}
+
+/// A redirect would take secrets to somebody else.
+fn http_client() -> std::io::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    client.map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 fn twilio_settings(config: &Config) -> TwilioSettings {

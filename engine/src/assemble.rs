@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use asr::deepgram::{Deepgram, DeepgramConfig};
 use asr::moonshine::Moonshine;
@@ -27,6 +28,7 @@ use crate::endpointing::{EndpointingError, EndpointingModel};
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
+use crate::tools::Tool;
 
 /// The dialogue of the built-in assistant: the engine answers with no key and no account.
 const BUILT_IN_DIALOGUE: &str = include_str!("../../fixtures/dialogues/demo.en.yaml");
@@ -46,6 +48,12 @@ pub struct Assistant {
     pub persona: Persona,
     /// What serves its calls.
     pub providers: Providers,
+    /// What the model may call.
+    pub tools: Vec<Arc<Tool>>,
+    /// Who is asked by tools that name nobody.
+    pub server: Option<config::Server>,
+    /// How long a wait for a tool is before a filler that nobody configured is said.
+    pub filler_after: Duration,
     /// Noise is taken out of what is recognised.
     pub denoising: bool,
     /// Its calls are recorded.
@@ -162,7 +170,7 @@ pub(crate) fn with_providers(
         },
         language: configured.language.clone(),
         preamble: configured.messages.clone(),
-        tools: configured.tools.clone(),
+        tools: configured.tools.iter().map(|tool| tool.definition.clone()).collect(),
         temperature: configured.temperature,
         max_tokens: Some(configured.max_tokens),
         chunk_plan: ChunkPlan {
@@ -173,8 +181,16 @@ pub(crate) fn with_providers(
         background,
     };
     let settings = configured.settings.clone();
-    let (denoising, record) = (configured.denoising, configured.record);
-    Assistant { settings, persona, providers, denoising, record }
+    Assistant {
+        settings,
+        persona,
+        providers,
+        tools: configured.tools.iter().cloned().map(Arc::new).collect(),
+        server: configured.server.as_ref().and_then(config::Server::of),
+        filler_after: configured.filler_after,
+        denoising: configured.denoising,
+        record: configured.record,
+    }
 }
 
 fn turn_model(

@@ -7,9 +7,10 @@ use turntaking::input::EndReason;
 use uuid::Uuid;
 use wire::{Call, CallStatus};
 
-use crate::app::App;
+use crate::app::{App, Served};
 use crate::assemble::Assistant;
 use crate::config;
+use crate::overrides;
 use crate::session::{CallClock, CallId, Direction, turn_away};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ended_reason};
 use crate::transport::MediaTransport;
@@ -86,8 +87,10 @@ impl App {
         let messages = described.as_ref().ok().and_then(|d| d.server_messages.clone());
         let subscription = server.map(|server| Subscription { server, messages });
         let now = Timestamp::now();
+        let id = Uuid::new_v4();
+        call.monitor = Some(self.monitor(id));
         let record = CallRecord {
-            id: Uuid::new_v4(),
+            id,
             organisation: number.as_ref().map_or_else(|| self.organisation(), |n| n.organisation),
             created_at: now,
             updated_at: now,
@@ -138,14 +141,25 @@ impl App {
             "outboundPhoneCall" => Direction::Outbound,
             _ => Direction::Inbound,
         };
-        let assistant = self.assistant_of(&record).await;
+        let about = webhook::about(&record).unwrap_or_else(|error| {
+            tracing::error!(%id, %error, "servers will not be told what call this is");
+            Map::new()
+        });
+        let changes = record.call.assistant_overrides.as_ref();
+        let variables = overrides::variables(&about, changes);
+        let assistant = self.assistant_of(&record, &variables).await;
+        let line = self.live_call(&record).await.unwrap_or_else(|error| {
+            tracing::error!(%id, %error, "the call cannot be transferred");
+            None
+        });
         let elapsed = i64::try_from(clock.now().as_micros()).unwrap_or(0);
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
         let _ = self.notes().send(Note::Opened { record: Box::new(record), began }).await;
         let recorded = match assistant {
             Ok(assistant) => {
-                self.run_call(id, carrier_call, assistant, direction, clock, leg).await
+                let served = Served { assistant, about, variables, line };
+                self.run_call(id, carrier_call, served, direction, clock, leg).await
             }
             Err(nobody) => {
                 tracing::error!(%id, error = %nobody, "a call cannot be served");
@@ -162,38 +176,83 @@ impl App {
     }
 
     /// The assistant as it was when the call was announced.
-    async fn assistant_of(&self, record: &CallRecord) -> Result<Assistant, Nobody> {
-        if record.call.assistant_id.is_none() {
+    async fn assistant_of(
+        &self,
+        record: &CallRecord,
+        variables: &Map<String, Value>,
+    ) -> Result<Assistant, Nobody> {
+        let Call { kind, assistant_id, .. } = &record.call;
+        if assistant_id.is_none() && kind == "inboundPhoneCall" {
             return Ok(self.configured_assistant().clone());
         }
-        let described = self.describe(&record.assistant)?;
-        Ok(self.ready(&described).await?)
+        let described = self.describe(&overrides::personal(&record.assistant, variables))?;
+        let mut assistant = self.ready(&described).await?;
+        if assistant.server.is_none() {
+            // Its own, or its number's: what messages go to.
+            let stored = record.subscription.clone().map(serde_json::from_value::<Subscription>);
+            let server = stored.and_then(Result::ok).map(|subscription| subscription.server);
+            assistant.server = server.as_ref().and_then(config::Server::of);
+        }
+        Ok(assistant)
     }
 
-    async fn stored_assistant(
+    pub(crate) async fn stored_assistant(
         &self,
         organisation: Uuid,
         id: &str,
     ) -> Result<Option<Map<String, Value>>, StoreError> {
         let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
         let found = self.store().resource(Collection::Assistants, organisation, id).await?;
-        Ok(found.map(|assistant| assistant.document))
+        let Some(Resource { mut document, .. }) = found else { return Ok(None) };
+        self.with_stored_tools(organisation, &mut document).await?;
+        Ok(Some(document))
+    }
+
+    /// Puts the tools that `model.toolIds` names where the others are.
+    pub(crate) async fn with_stored_tools(
+        &self,
+        organisation: Uuid,
+        assistant: &mut Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        let Some(Value::Object(model)) = assistant.get_mut("model") else { return Ok(()) };
+        let Some(Value::Array(ids)) = model.remove("toolIds") else { return Ok(()) };
+        let tools = model.entry("tools").or_insert_with(|| Value::Array(Vec::new()));
+        let Some(tools) = tools.as_array_mut() else { return Ok(()) };
+        for id in ids {
+            let tool = match id.as_str().and_then(|id| Uuid::parse_str(id).ok()) {
+                Some(id) => self.store().resource(Collection::Tools, organisation, id).await?,
+                None => None,
+            };
+            match tool {
+                Some(tool) => tools.push(tool.document.into()),
+                None => tracing::warn!(%id, "an assistant names a tool that does not exist"),
+            }
+        }
+        Ok(())
     }
 
     fn describe(&self, document: &Map<String, Value>) -> Result<config::Assistant, Nobody> {
+        self.describe_document(document).map_err(Nobody::Invalid)
+    }
+
+    /// Understands an assistant as it is stored.
+    pub(crate) fn describe_document(
+        &self,
+        document: &Map<String, Value>,
+    ) -> Result<config::Assistant, config::AssistantError> {
         let text = Value::from(document.clone()).to_string();
-        config::Assistant::from_json(&text, self.config()).map_err(Nobody::Invalid)
+        config::Assistant::from_json(&text, self.config())
     }
 }
 
 /// Where messages go when the assistant names no server.
-fn number_server(number: &Resource) -> Option<wire::Server> {
+pub(crate) fn number_server(number: &Resource) -> Option<wire::Server> {
     let server: wire::Server =
         serde_json::from_value(number.document.get("server")?.clone()).ok()?;
     server.url.is_some().then_some(server)
 }
 
-fn phone_number(number: Resource) -> Value {
+pub(crate) fn phone_number(number: Resource) -> Value {
     let mut shown = number.document;
     if let Some(Value::Object(server)) = shown.get_mut("server") {
         server.remove("secret");

@@ -15,6 +15,7 @@ fn model(listener: &Listener) -> EndpointingModel {
         url: ServerUrl::exact(&format!("{url}/turns/?key=hunter2")).expect("a URL"),
         headers: vec![("X-Vapi-Secret".to_owned(), Secret::new("hunter3"))],
         timeout: Duration::from_secs(20),
+        backoff: None,
     };
     EndpointingModel::new(&server).expect("a model")
 }

@@ -105,6 +105,9 @@ fn assistant() -> Assistant {
             model: Arc::new(ScriptedModel::from_yaml(dialogue).expect("a dialogue")),
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
+        tools: Vec::new(),
+        server: None,
+        filler_after: Duration::ZERO,
         denoising: false,
         record: true,
     }

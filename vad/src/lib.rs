@@ -15,6 +15,7 @@
 pub mod batcher;
 mod bell;
 pub mod detector;
+pub mod echo;
 pub mod energy;
 pub mod error;
 pub mod gate;
@@ -29,6 +30,7 @@ pub mod window;
 
 pub use batcher::{Counters, SileroSettings, SileroVad};
 pub use detector::{Score, Vad, VadStream};
+pub use echo::EchoGate;
 pub use energy::EnergyVad;
 pub use error::LoadError;
 pub use gate::{Gate, GateEvent, GateSettings};

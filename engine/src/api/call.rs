@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use serde_json::Value;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use wire::CallStatus;
 
@@ -12,7 +13,10 @@ use super::error::ApiError;
 use super::list;
 use super::resource::Answer;
 use crate::app::App;
+use crate::config::{self, CallProblem};
+use crate::outbound::NotPlaced;
 use crate::store::{CallFilter, CallRecord};
+use crate::transport::twilio::rest::RestError;
 
 pub(super) async fn list(
     State(app): State<App>,
@@ -28,6 +32,56 @@ pub(super) async fn list(
     let calls = app.store().calls(owner, &filter).await?;
     let calls: Result<Vec<_>, _> = calls.iter().map(show_record).collect();
     Ok(Json(calls?.into()))
+}
+
+/// `POST /call`, and `/call/phone` as older clients call it: places one call, or one for each of
+/// `customers`.
+pub(super) async fn place(
+    State(app): State<App>,
+    Owner(owner): Owner,
+    Document(sent): Document,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let order =
+        config::new_call(&Value::from(sent).to_string()).map_err(|problem| match problem {
+            CallProblem::Invalid(problems) => ApiError::invalid(problems),
+            CallProblem::NotServed(field) => not_served(field),
+        })?;
+    if let Some(customers) = &order.customers {
+        let (mut results, mut errors) = (Vec::new(), Vec::new());
+        for customer in customers {
+            match app.place(owner, &order, customer).await {
+                Ok(record) => results.push(show_record(&record)?),
+                Err(error) => errors.push(json!({
+                    "customer": {"number": customer.number, "name": customer.name},
+                    "error": error.to_string(),
+                })),
+            }
+        }
+        let limits = app.limits();
+        let all = json!({"results": results, "errors": errors, "subscriptionLimits": limits});
+        return Ok((StatusCode::CREATED, Json(all)));
+    }
+    let customer = order.customer.clone().unwrap_or_default();
+    let record = app.place(owner, &order, &customer).await.map_err(|error| match error {
+        NotPlaced::Invalid(error) => ApiError::invalid(error.problems().to_vec()),
+        NotPlaced::Store(error) => error.into(),
+        NotPlaced::Carrier(RestError::Unreachable(_)) => {
+            ApiError::with(StatusCode::BAD_GATEWAY, error.to_string())
+        }
+        other => ApiError::bad_request(other.to_string()),
+    })?;
+    let mut shown = show_record(&record)?;
+    shown["subscriptionLimits"] = app.limits();
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// `POST /call/web`: browsers are not served yet.
+pub(super) async fn not_served_web() -> ApiError {
+    not_served("webCall")
+}
+
+fn not_served(what: &str) -> ApiError {
+    ApiError::with(StatusCode::NOT_IMPLEMENTED, format!("{what} is not served here yet"))
 }
 
 pub(super) async fn show(
@@ -91,7 +145,7 @@ pub(super) async fn delete(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             tracing::error!(%error, folder = %folder.display(), "a call's files are not deleted");
-            let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+            let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(ApiError::with(status, "the call's files cannot be deleted"));
         }
     }

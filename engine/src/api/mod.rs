@@ -3,6 +3,7 @@
 mod assistant;
 mod auth;
 mod call;
+mod control;
 mod document;
 mod error;
 mod health;
@@ -48,7 +49,12 @@ pub fn router(app: App) -> Router {
             "/phone-number/{id}",
             get(phone_number::show).patch(phone_number::update).delete(phone_number::delete),
         )
-        .route("/call", get(call::list))
+        .route("/twilio/outbound/{call}", post(twilio::outbound))
+        .route("/twilio/status/{call}", post(twilio::status))
+        .route("/call", get(call::list).post(call::place))
+        .route("/call/phone", post(call::place))
+        .route("/call/web", post(call::not_served_web))
+        .route("/call/{id}/control", post(control::order))
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
         .route("/call/{id}/{artifact}", get(recording::redirect))
         .route("/recording/{call}/{file}", get(recording::download))

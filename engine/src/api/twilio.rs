@@ -2,18 +2,19 @@
 
 use axum::body::Bytes;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
-use axum::extract::{OriginalUri, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use wire::{Call, Customer, Transport};
+use uuid::Uuid;
+use wire::{Call, CallStatus, Customer, Transport};
 
 use super::TWILIO_MEDIA;
 use super::phone_number::SECRETS;
 use crate::app::{App, SignatureCheck};
 use crate::inbound::{Announcement, Answered};
 use crate::session::{CallClock, Direction};
-use crate::store::{Resource, StoreError};
+use crate::store::{CallRecord, Resource, StoreError};
 use crate::transport::twilio::signature::{AuthToken, HEADER};
 use crate::transport::twilio::{self, StartInfo, token, twiml};
 
@@ -25,12 +26,9 @@ pub(super) async fn inbound(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let params: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let params: Params = form_urlencoded::parse(&body).into_owned().collect();
     let url = app.public_url().http(path_and_query(&uri));
-    let param = |wanted: &str| {
-        let found = params.iter().find(|(name, _)| name == wanted);
-        found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
-    };
+    let param = |wanted| param(&params, wanted);
     let direction = Direction::of_twilio(&param("Direction").unwrap_or_default());
     let (kind, ours, theirs) = match direction {
         Direction::Inbound => ("inboundPhoneCall", param("To"), param("From")),
@@ -55,7 +53,7 @@ pub(super) async fn inbound(
     let call = Call {
         kind: kind.to_owned(),
         phone_number_id: number.as_ref().map(|number| number.id.to_string()),
-        customer: Some(Customer { number: theirs }),
+        customer: Some(Customer { number: theirs, ..Customer::default() }),
         phone_call_provider: Some("twilio".to_owned()),
         phone_call_provider_id: Some(call_sid.clone()),
         phone_call_transport: Some("pstn".to_owned()),
@@ -73,7 +71,87 @@ pub(super) async fn inbound(
         Ok(Answered::Refused) => return xml(twiml::reject()),
         Err(error) => return unavailable(&error),
     }
-    let token = app.tokens().issue(&call_sid, std::time::Instant::now());
+    connect(&app, &call_sid)
+}
+
+/// `POST /twilio/outbound/{call}`: a call of ours was answered. Answered with TwiML that connects it
+/// to our socket.
+pub(super) async fn outbound(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (record, params) = match verified(&app, &call, &uri, &headers, &body).await {
+        Ok(verified) => verified,
+        Err(refusal) => return *refusal,
+    };
+    let Some(call_sid) = param(&params, "CallSid") else {
+        return (StatusCode::BAD_REQUEST, "CallSid is missing\n").into_response();
+    };
+    if record.call.status == CallStatus::Ended || !app.registry().has_room() {
+        tracing::warn!(call_sid, "an answered call is hung up: it was ended, or no place is free");
+        return xml(twiml::hang_up());
+    }
+    // The answer may overtake Twilio's answer to the request that placed the call.
+    if let Err(error) = app.store().carried(record.id, &call_sid).await {
+        return unavailable(&error);
+    }
+    connect(&app, &call_sid)
+}
+
+/// `POST /twilio/status/{call}`: what becomes of a call of ours.
+pub(super) async fn status(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (record, params) = match verified(&app, &call, &uri, &headers, &body).await {
+        Ok(verified) => verified,
+        Err(refusal) => return *refusal,
+    };
+    let status = param(&params, "CallStatus").unwrap_or_default();
+    match app.on_carrier_status(&record, &status).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+type Params = Vec<(String, String)>;
+
+fn param(params: &Params, wanted: &str) -> Option<String> {
+    let found = params.iter().find(|(name, _)| name == wanted);
+    found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+}
+
+/// The call that a request about one of ours names, once it is known that Twilio sent it.
+async fn verified(
+    app: &App,
+    call: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<(CallRecord, Params), Box<Response>> {
+    let unknown = || Box::new((StatusCode::NOT_FOUND, "there is no such call\n").into_response());
+    let failed = |error: StoreError| Box::new(unavailable(&error));
+    let id = Uuid::parse_str(call).map_err(|_| unknown())?;
+    let record = app.store().any_call(id).await.map_err(failed)?.ok_or_else(unknown)?;
+    let number = app.number_of(&record).await.map_err(failed)?;
+    let own_key = number.as_ref().and_then(auth_token);
+    let params: Params = form_urlencoded::parse(body).into_owned().collect();
+    let url = app.public_url().http(path_and_query(uri));
+    match refusal(app, own_key.as_ref(), headers, &url, &params) {
+        Some(refusal) => Err(Box::new(refusal)),
+        None => Ok((record, params)),
+    }
+}
+
+/// Connects the call to our socket.
+fn connect(app: &App, call_sid: &str) -> Response {
+    let token = app.tokens().issue(call_sid, std::time::Instant::now());
     match twiml::connect_stream(
         &app.public_url().websocket(TWILIO_MEDIA),
         &[(token::PARAMETER, &token)],

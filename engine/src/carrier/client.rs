@@ -290,6 +290,9 @@ impl<S: CarrierSocket> Line<S> {
         let timestamp = self.frames * 20;
         let step = self.caller.step(&heard, &mut said);
         self.heard.extend(heard);
+        if let Some(echo) = &self.config.impairments.echo {
+            echo.add(&self.heard, &mut said);
+        }
         self.said.extend(if step.gap { [0; FRAME] } else { said });
         self.frames += 1;
         if silent {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::line_echo::LineEcho;
+
 /// What is wrong with the line. The default: nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Impairments {
@@ -17,6 +19,8 @@ pub struct Impairments {
     pub jitter: Duration,
     /// How much faster the carrier's clock is than ours, in parts per million.
     pub drift_ppm: i32,
+    /// What comes back of what is heard, into the caller's audio.
+    pub echo: Option<LineEcho>,
     /// A failure of the whole line.
     pub fault: Option<(Duration, Fault)>,
     /// Of the chances.

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod impairment;
+pub mod line_echo;
 pub mod memory;
 pub mod playout_model;
 pub mod record;
@@ -14,6 +15,7 @@ pub mod webhook;
 
 pub use client::{CarrierConfig, CarrierError, CarrierSocket, carry, place_call};
 pub use impairment::{Fault, Impairments};
+pub use line_echo::LineEcho;
 pub use record::{CallEnd, CallRecord};
 pub use script::{Action, CallerScript, Cue, When};
 pub use webhook::{Dialled, Webhook};

@@ -153,6 +153,13 @@ pub(super) const KEYS: &[Key] = &[
                 the environment than in a file.",
     },
     Key {
+        name: "twilio.api_url",
+        kind: Kind::Url,
+        preset: Value("https://api.twilio.com"),
+        about: "Where Twilio's REST API is: calls are placed and transferred through it. Accounts \
+                outside the US region have another.",
+    },
+    Key {
         name: "twilio.validate_signatures",
         kind: Kind::Flag,
         preset: Value("true"),

@@ -6,6 +6,7 @@
 
 mod assistant;
 mod background;
+mod call;
 mod example;
 mod key;
 mod phone_number;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
+pub use call::{CallProblem, new_call};
 pub use example::annotated;
 pub use phone_number::phone_number_problems;
 pub use problem::{ConfigError, Problem};
@@ -95,6 +97,8 @@ pub struct Twilio {
     pub account_sid: Option<String>,
     /// What Twilio signs its requests with.
     pub auth_token: Option<Secret>,
+    /// Where its REST API is.
+    pub api_url: ServerUrl,
     /// Refuse requests that Twilio did not sign.
     pub validate_signatures: bool,
     /// How far ahead of the caller's ear audio is sent.
@@ -229,6 +233,7 @@ impl Config {
             twilio: Twilio {
                 account_sid: reader.optional_text("twilio.account_sid"),
                 auth_token: reader.optional_secret("twilio.auth_token"),
+                api_url: reader.server_url("twilio.api_url"),
                 validate_signatures: reader.flag("twilio.validate_signatures"),
                 lead: Duration::from_millis(reader.integer("twilio.lead_ms")),
             },

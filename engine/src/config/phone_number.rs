@@ -35,7 +35,7 @@ fn validate(wire: &wire::PhoneNumber, check: &mut Validation) {
 }
 
 /// ITU-T E.164: a plus and at most 15 digits.
-fn is_e164(number: &str) -> bool {
+pub(super) fn is_e164(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
         (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     })

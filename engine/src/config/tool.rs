@@ -7,7 +7,7 @@ use super::validation::Validation;
 pub fn tool_problems(json: &str) -> Vec<String> {
     let mut check = Validation::of("model.tools");
     if let Some(wire) = check.read::<wire::Tool>(json) {
-        assistant::tool(&wire, "", &mut check);
+        assistant::tool(&wire, "", "", &mut check);
     }
     check.finish().0
 }

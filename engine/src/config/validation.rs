@@ -20,9 +20,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "credentials",
             "customerJoinTimeoutSeconds",
             "dialKeypadFunctionEnabled",
-            "endCallFunctionEnabled",
-            "forwardingPhoneNumber",
-            "forwardingPhoneNumbers",
             "hipaaEnabled",
             "modelOutputInMessagesEnabled",
             "monitorPlan",
@@ -116,7 +113,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "systemPrompt",
             "thinking",
             "timeoutSeconds",
-            "toolIds",
             "toolRefs",
             "toolStrictCompatibilityMode",
             "version",
@@ -126,39 +122,31 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     (
         "model.tools",
         &[
-            "async",
-            "backoffPlan",
             "beepDetectionEnabled",
-            "body",
             "code",
             "credentialId",
             "defaultResult",
-            "description",
-            "destinations",
             "displayHeightPx",
             "displayNumber",
             "displayWidthPx",
             "encryptedPaths",
             "environmentVariables",
-            "headers",
             "knowledgeBases",
-            "messages",
             "metadata",
-            "method",
-            "name",
-            "parameters",
             "rejectionPlan",
-            "server",
             "sipInfoDtmfEnabled",
             "subType",
-            "timeoutSeconds",
             "toolMessages",
-            "url",
             "variableExtractionPlan",
             "verb",
         ],
     ),
     ("model.tools.function", &["strict"]),
+    ("model.tools.server", SERVER),
+    ("model.tools.destinations", DESTINATION),
+    ("model.tools.destinations.transferPlan", TRANSFER_PLAN),
+    ("forwardingPhoneNumbers", DESTINATION),
+    ("forwardingPhoneNumbers.transferPlan", TRANSFER_PLAN),
     ("model.messages", &["name", "tool_calls"]),
     (
         "voice",
@@ -256,6 +244,25 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "videoRecordingEnabled",
         ],
     ),
+];
+
+/// What of a transfer's destination is taken and has no effect here.
+const DESTINATION: &[&str] = &["assistantName", "sipHeaders", "transferMode"];
+
+/// What of a transfer's plan is taken and has no effect here.
+const TRANSFER_PLAN: &[&str] = &[
+    "contextEngineeringPlan",
+    "fallbackPlan",
+    "holdAudioUrl",
+    "message",
+    "sipHeadersInReferToEnabled",
+    "sipVerb",
+    "summaryPlan",
+    "timeout",
+    "transferAssistant",
+    "transferCompleteAudioUrl",
+    "twiml",
+    "voicemailDetectionType",
 ];
 
 /// What of a server is taken and has no effect here.

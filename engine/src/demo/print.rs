@@ -23,6 +23,9 @@ pub(super) async fn live(mut events: mpsc::Receiver<SessionEvent>) -> Option<Cal
                 Some(line) => line,
                 None => continue,
             },
+            SessionEventKind::ToolCalled { name, .. } => format!("-- the tool {name} is called"),
+            SessionEventKind::ToolAnswered { .. } => "-- the tool has answered".to_owned(),
+            SessionEventKind::Forwarded { .. } => "-- the caller is transferred".to_owned(),
             SessionEventKind::Ended { reason, .. } => {
                 println!("{at:7.2}s  -- the call is over: {}", ended_reason(reason));
                 return call;

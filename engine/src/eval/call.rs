@@ -11,10 +11,10 @@ use turntaking::journal::{self, Record};
 use turntaking::settings::Settings;
 use turntaking::time::Instant;
 
-use super::barge_in::echo::{Echo, EchoLeg};
+use super::barge_in::echo::EchoLeg;
 use super::line::RATE;
 use crate::carrier::playout_model::Cleared;
-use crate::carrier::{CallerScript, CarrierConfig, carry, memory};
+use crate::carrier::{CallerScript, CarrierConfig, LineEcho, carry, memory};
 use crate::llm::{LanguageModel, ScriptedModel};
 use crate::recording::CallTap;
 use crate::session::{CallClock, CallId, Persona, Providers, Session, SessionConfig};
@@ -32,11 +32,13 @@ pub(super) const NEXT_DOOR: Duration = Duration::from_millis(20);
 /// How the caller is connected.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
-    /// An ideal loudspeaker and microphone, with what the one makes the other hear.
-    Ideal(Option<Echo>),
+    /// An ideal loudspeaker and microphone, with what was recorded of the one at the other.
+    Ideal(Option<Vec<i16>>),
     /// Twilio's protocol, to a carrier with a playout queue and a jitter buffer of 40 ms, this far
     /// away, one way.
     Carrier(Duration),
+    /// The same, and what is heard comes back.
+    Echoing(Duration, LineEcho),
 }
 
 /// Everything that makes a call.
@@ -113,12 +115,16 @@ pub(super) async fn play(staged: Staged) -> Result<Played, CallError> {
         }
         Line::Carrier(delay) => {
             let delay = *delay;
-            play_at_carrier(staged, delay).await
+            play_at_carrier(staged, delay, None).await
+        }
+        Line::Echoing(delay, echo) => {
+            let (delay, echo) = (*delay, echo.clone());
+            play_at_carrier(staged, delay, Some(echo)).await
         }
     }
 }
 
-async fn play_ideally(mut staged: Staged, echo: Option<Echo>) -> Result<Played, CallError> {
+async fn play_ideally(mut staged: Staged, echo: Option<Vec<i16>>) -> Result<Played, CallError> {
     let line = ScriptedLine {
         rate: RATE,
         latency: Duration::ZERO,
@@ -143,9 +149,14 @@ async fn play_ideally(mut staged: Staged, echo: Option<Echo>) -> Result<Played, 
     Ok(Played { records, voice, clears: Vec::new(), origin: Duration::ZERO })
 }
 
-async fn play_at_carrier(mut staged: Staged, delay: Duration) -> Result<Played, CallError> {
+async fn play_at_carrier(
+    mut staged: Staged,
+    delay: Duration,
+    echo: Option<LineEcho>,
+) -> Result<Played, CallError> {
     let (engine, carrier) = memory::pair(delay);
-    let config = CarrierConfig::new("");
+    let mut config = CarrierConfig::new("");
+    config.impairments.echo = echo;
     let began = tokio::time::Instant::now();
     let script = std::mem::take(&mut staged.script);
     let carrier = tokio::task::spawn_local(carry(config, script, carrier));
@@ -178,6 +189,7 @@ async fn run(staged: Staged, leg: Box<dyn MediaTransport>) -> Result<Vec<Record>
         seed: 0,
         persona,
         providers: staged.providers,
+        tools: None,
     };
     let (tap, mut journal) = CallTap::journal_only();
     let (_orders, commands) = mpsc::channel(1);

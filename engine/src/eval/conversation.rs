@@ -108,7 +108,7 @@ fn stretches(scores: &[f32]) -> Vec<Stretch> {
                 let to = ms(since_sample);
                 stretches.extend(open.take().map(|from| Stretch { from, to }));
             }
-            None => {}
+            Some(GateEvent::Doubted | GateEvent::Assured) | None => {}
         }
     }
     let end = ms((scores.len() * WINDOW) as u64);

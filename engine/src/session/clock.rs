@@ -1,6 +1,6 @@
 //! The call's clocks: wall time since the call began, and the caller's audio placed on it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codecs::SampleRate;
 use turntaking::time::Instant;
@@ -9,17 +9,24 @@ use turntaking::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct CallClock {
     origin: tokio::time::Instant,
+    began: SystemTime,
 }
 
 impl CallClock {
     /// A clock that starts now.
     pub fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { origin: tokio::time::Instant::now(), began: SystemTime::now() }
     }
 
     /// The present moment of the call.
     pub fn now(self) -> Instant {
         Instant::START + self.origin.elapsed()
+    }
+
+    /// The same moment on the wall clock: ms since 1970.
+    pub fn unix_millis(self, at: Instant) -> u64 {
+        let began = self.began.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from((began + at.since_start()).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// The same moment on tokio's clock.
@@ -66,6 +73,14 @@ impl AudioClock {
     pub(crate) fn moment(&self, position: u64, now: Instant) -> Instant {
         let Some((anchor, _)) = self.anchor else { return now };
         now.min(anchor + self.rate.duration_of(position))
+    }
+
+    /// The sample that is spoken at `moment`, as far as the engine can know; it may lie before the
+    /// stream's first. `None` before anything was observed.
+    pub(crate) fn position(&self, moment: Instant) -> Option<i64> {
+        let (anchor, _) = self.anchor?;
+        let samples = |duration| i64::try_from(self.rate.samples_in(duration)).unwrap_or(i64::MAX);
+        Some(samples(moment.since(anchor)) - samples(anchor.since(moment)))
     }
 
     /// The stream skipped `samples` samples that nobody will push: what comes next was spoken
@@ -116,6 +131,15 @@ mod tests {
         clock.observe(160, Instant::from_millis(20));
         clock.skip(8_000);
         assert_eq!(clock.moment(160, Instant::from_millis(9_000)), Instant::from_millis(1_020));
+    }
+
+    #[test]
+    fn a_moment_has_a_place_in_the_stream() {
+        let mut clock = AudioClock::new(RATE);
+        assert_eq!(clock.position(Instant::from_millis(5)), None);
+        clock.observe(160, Instant::from_millis(50));
+        assert_eq!(clock.position(Instant::from_millis(50)), Some(160));
+        assert_eq!(clock.position(Instant::from_millis(10)), Some(-160), "before the first");
     }
 
     #[test]

@@ -24,7 +24,10 @@ use super::event::{CallStats, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
+use super::tools::Tools;
+use super::transcript::Transcript;
 use crate::recording::{CallTap, FinishHandle};
+use crate::tools::Toolset;
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
 /// The most events taken from one source before the others have their turn. A carrier that
@@ -74,6 +77,8 @@ pub struct SessionConfig {
     pub persona: Persona,
     /// What serves the call.
     pub providers: Providers,
+    /// What the model may call; `None`: nothing.
+    pub tools: Option<Toolset>,
 }
 
 /// One call. [`Session::run`] is its task.
@@ -84,6 +89,8 @@ pub struct Session {
     pub(super) ingress: Ingress,
     pub(super) egress: Egress,
     pub(super) endpointing: Endpointing,
+    pub(super) tools: Tools,
+    pub(super) transcript: Transcript,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -120,7 +127,7 @@ impl Session {
         commands: mpsc::Receiver<Command>,
         events: mpsc::Sender<SessionEvent>,
     ) -> Result<Self, Box<Unserved>> {
-        let SessionConfig { id, carrier_call, settings, seed, persona, providers } = config;
+        let SessionConfig { id, carrier_call, settings, seed, persona, providers, tools } = config;
         let rate = transport.rate();
         let mut ingress = match Ingress::open(&providers, &persona.language, rate) {
             Ok(ingress) => ingress,
@@ -146,6 +153,8 @@ impl Session {
             transport,
             ingress,
             endpointing: Endpointing::new(providers.endpointing.clone(), id),
+            tools: Tools::new(tools, seed),
+            transcript: Transcript::new(clock),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -178,6 +187,8 @@ impl Session {
         let reason = self.ended.unwrap_or(EndReason::MediaLost);
         self.stats.duration_ms = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
         self.stats.gaps = self.ingress.gaps();
+        self.stats.echo_ms = self.ingress.echo_ms();
+        self.stats.echoes_mistaken = self.floor.counters().echoes;
         self.stats.inputs_dropped = self.floor.counters().dropped();
         self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
         let stats = self.stats;
@@ -225,6 +236,17 @@ impl Session {
             self.tell(input, now);
             worked = true;
         }
+        while let Poll::Ready(input) = self.tools.poll(cx) {
+            if matches!(&input, Input::EndCall { .. }) {
+                self.tell_forwarded(now);
+            }
+            if let Input::ToolResult { id, result, .. } = &input {
+                let (id, result) = (id.to_string(), result.to_string());
+                self.emit(now, SessionEventKind::ToolAnswered { id, result });
+            }
+            self.tell(input, now);
+            worked = true;
+        }
         if self.floor.poll_timeout().is_some_and(|(at, _)| at <= now) {
             self.tell(Input::Timeout, now);
             worked = true;
@@ -264,7 +286,7 @@ impl Session {
                 TransportEvent::Audio { at } => {
                     self.stats.frames_in += 1;
                     self.tap.caller(at, now, &self.frame);
-                    self.ingress.push(now, at, &self.frame);
+                    self.ingress.push(now, at, &self.frame, &*self.transport);
                 }
                 TransportEvent::Digit(digit) => self.tell(Input::Digit { digit }, now),
                 TransportEvent::Played { turn, until, acknowledged } => {
@@ -281,7 +303,12 @@ impl Session {
                 TransportEvent::Ended(end) => {
                     self.leg_over = true;
                     tracing::info!(call = %self.id, ?end, "leg over");
-                    self.tell(Input::EndCall { reason: end_reason(end) }, now);
+                    let reason = if self.tell_forwarded(now) {
+                        EndReason::AssistantForwardedCall
+                    } else {
+                        end_reason(end)
+                    };
+                    self.tell(Input::EndCall { reason }, now);
                 }
             }
         }
@@ -310,6 +337,14 @@ impl Session {
             }
             self.outputs = outputs;
         }
+    }
+
+    /// Tells where the caller is taken, where they are. A carrier may end our leg before it has
+    /// answered that it does.
+    fn tell_forwarded(&mut self, now: Instant) -> bool {
+        let Some(destination) = self.tools.forwarded() else { return false };
+        self.emit(now, SessionEventKind::Forwarded { destination });
+        true
     }
 
     /// Tells the rest of the engine; a consumer that does not keep up loses events, counted.

@@ -1,12 +1,13 @@
 //! Carries out what the Floor asks for.
 
-use turntaking::input::{EndReason, Input};
+use turntaking::input::{EndReason, Input, TurnId};
 use turntaking::output::{Event, Output};
 use turntaking::time::Instant;
 
 use super::driver::Session;
 use super::event::SessionEventKind;
 use super::history;
+use super::tools::Order;
 
 impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
@@ -39,17 +40,12 @@ impl Session {
             Output::AskEndpointing { look, user } => {
                 let (persona, history) = (self.egress.persona(), self.floor.history());
                 let request = history::request(persona, history, (user, None), "");
-                return self.endpointing.ask(*look, user, &request.messages, now);
+                let said = (&self.transcript, now);
+                return self.endpointing.ask(*look, user, &request.messages, said);
             }
             Output::Recognizer { hint } => self.ingress.hint(*hint),
-            Output::RunTool { turn, id, name, .. } => {
-                // No tool server can be configured yet; the model is told, and goes on.
-                tracing::warn!(call = %self.id, tool = %name, "no server for this tool");
-                return Some(Input::ToolResult {
-                    turn: *turn,
-                    id: id.clone().into(),
-                    result: format!("Error: the tool {name} has no server.").into(),
-                });
+            Output::RunTool { turn, id, name, arguments } => {
+                return self.run_tool(*turn, id, name, arguments, now);
             }
             Output::Event { event } => self.on_floor_event(event, now),
             Output::Hangup { reason } => self.hang_up(*reason, now),
@@ -61,8 +57,38 @@ impl Session {
         if let Event::TurnLatency { turn, times, speculative } = event {
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
-        self.endpointing.note(event, now);
+        if let Event::ToolMessageSaid { turn, id } = event {
+            self.tools.on_said(*turn, id);
+        }
+        self.transcript.note(event, now);
         self.emit(now, SessionEventKind::Floor(event.clone()));
+    }
+
+    fn run_tool(
+        &mut self,
+        turn: TurnId,
+        id: &str,
+        name: &str,
+        arguments: &str,
+        now: Instant,
+    ) -> Option<Input<'static>> {
+        let called = SessionEventKind::ToolCalled {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+        };
+        self.emit(now, called);
+        let reply = self.floor.state().reply().filter(|reply| reply.turn() == turn);
+        let announced = reply.is_some_and(|reply| !reply.text().trim().is_empty());
+        let (persona, history) = (self.egress.persona(), self.floor.history());
+        let request = history::request(persona, history, ("", None), "");
+        let order = Order { turn, id, name, arguments, announced };
+        let refused = self.tools.run(&order, &self.transcript, &request.messages);
+        if let Some(Input::ToolResult { id, result, .. }) = &refused {
+            let (id, result) = (id.to_string(), result.to_string());
+            self.emit(now, SessionEventKind::ToolAnswered { id, result });
+        }
+        refused
     }
 
     fn hang_up(&mut self, reason: EndReason, now: Instant) {

@@ -29,6 +29,27 @@ pub enum SessionEventKind {
     },
     /// What the Floor saw.
     Floor(turntaking::output::Event),
+    /// The model called a tool.
+    ToolCalled {
+        /// The model's id for the call.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// A JSON object, as text.
+        arguments: String,
+    },
+    /// A tool answered.
+    ToolAnswered {
+        /// The model's id for the call.
+        id: String,
+        /// What the model is told.
+        result: String,
+    },
+    /// The carrier connects the caller to somebody else.
+    Forwarded {
+        /// Whom, as the assistant has it.
+        destination: serde_json::Value,
+    },
     /// The call is over; nothing follows.
     Ended {
         /// Why.
@@ -47,6 +68,13 @@ pub struct CallStats {
     pub frames_in: u64,
     /// Gaps in the caller's audio that were filled with silence.
     pub gaps: u64,
+    /// How much of the caller's audio a voice was found in that was the assistant's own, come back,
+    /// in ms.
+    #[serde(default)]
+    pub echo_ms: u64,
+    /// Times it was taken for the caller's at first.
+    #[serde(default)]
+    pub echoes_mistaken: u64,
     /// Inputs the Floor dropped as late, duplicate or foreign.
     pub inputs_dropped: u64,
     /// Replies that were prepared and dropped unheard.

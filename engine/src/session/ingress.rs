@@ -1,6 +1,7 @@
 //! From the caller's samples to what the Floor is told: voice activity, words, the turn model.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,11 +12,12 @@ use codecs::beep::BeepDetector;
 use turntaking::input::{Input, Probability, Stability};
 use turntaking::output::RecognizerHint;
 use turntaking::time::Instant;
-use vad::{Gate, GateEvent, GateSettings, TurnStream, VadStream};
+use vad::{EchoGate, Gate, GateEvent, GateSettings, Score, TurnStream, VadStream};
 
 use super::clock::AudioClock;
 use super::providers::Providers;
 use super::refusal::OpenError;
+use crate::transport::MediaTransport;
 
 /// The longest gap that is filled with silence, in ms: enough for the voice gate to close, little
 /// enough not to flood the detectors at once after a hold.
@@ -29,6 +31,17 @@ pub(super) struct Ingress {
     clock: AudioClock,
     vad: Box<dyn VadStream>,
     gate: Gate,
+    echo: EchoGate,
+    /// What the caller hears of the assistant, on its way to `echo`.
+    assistant: Vec<i16>,
+    /// What the recogniser hears in here is the assistant.
+    echoed: Range<u64>,
+    /// The Floor is yet to hear that the speech that began may be the assistant's.
+    suspected: bool,
+    /// Samples of a detector's window.
+    window: u64,
+    /// Windows in which a voice was the assistant's.
+    echo_windows: u64,
     recognizer: Box<dyn RecognizerStream>,
     recognizer_failed: bool,
     turn: Option<TurnStream>,
@@ -58,7 +71,9 @@ impl Ingress {
         language: &str,
         rate: SampleRate,
     ) -> Result<Self, OpenError> {
-        let vad = providers.vad.open(rate).ok_or_else(|| OpenError::Rate { hz: rate.hz() })?;
+        let unknown = || OpenError::Rate { hz: rate.hz() };
+        let vad = providers.vad.open(rate).ok_or_else(unknown)?;
+        let echo = EchoGate::new(rate).ok_or_else(unknown)?;
         let language = language.to_owned();
         let recognizer = providers.recognizer.open(&StreamConfig { rate, language })?;
         let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
@@ -67,6 +82,12 @@ impl Ingress {
             clock: AudioClock::new(rate),
             vad,
             gate: Gate::new(GateSettings::default(), rate.samples_in(WINDOW) as usize),
+            echo,
+            assistant: Vec::with_capacity(2 * fill),
+            echoed: 0..0,
+            suspected: false,
+            window: rate.samples_in(WINDOW),
+            echo_windows: 0,
             recognizer,
             recognizer_failed: false,
             turn,
@@ -87,8 +108,15 @@ impl Ingress {
     }
 
     /// Takes the carrier's next samples, the first of which stands at `at` on its timestamps.
-    /// Frames that repeat what was heard are cut; a gap is filled with silence.
-    pub(super) fn push(&mut self, now: Instant, at: u64, samples: &[i16]) {
+    /// Frames that repeat what was heard are cut; a gap is filled with silence. `transport` knows
+    /// what the caller hears meanwhile.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        at: u64,
+        samples: &[i16],
+        transport: &dyn MediaTransport,
+    ) {
         let expected = *self.expected.get_or_insert(at);
         let repeated = usize::try_from(expected.saturating_sub(at)).unwrap_or(usize::MAX);
         let Some(samples) = samples.get(repeated..) else { return };
@@ -97,23 +125,47 @@ impl Ingress {
             self.gaps += 1;
             let fill = gap.min(self.silence.len() as u64);
             let silence = Arc::clone(&self.silence);
-            self.push_contiguous(&silence[..usize::try_from(fill).unwrap_or(0)]);
+            let silence = &silence[..usize::try_from(fill).unwrap_or(0)];
+            self.listen(silence.len(), transport);
+            self.push_contiguous(silence);
             self.clock.skip(gap - fill);
         }
+        self.listen(samples.len(), transport);
         self.push_contiguous(samples);
         self.beeps.take_if(|(_, until)| now > *until);
         self.expected = Some(expected + gap + samples.len() as u64);
         self.clock.observe(self.pushed, now);
     }
 
+    /// Tells the echo gate what the caller hears of the assistant while the next `samples` of the
+    /// caller's are spoken.
+    fn listen(&mut self, samples: usize, transport: &dyn MediaTransport) {
+        let Some(playback) = transport.playback() else { return };
+        let Some(heard_at) = self.clock.position(playback.at) else { return };
+        let wanted = self.echo.wanted(samples);
+        let length = usize::try_from(wanted.end - wanted.start).unwrap_or(0);
+        // The caller's position `heard_at` is the reply's sample `first`.
+        let offset = wanted.start as i64 - heard_at;
+        self.assistant.clear();
+        self.assistant.resize(length.min(usize::try_from(-offset).unwrap_or(0)), 0);
+        let from = playback.first + u64::try_from(offset).unwrap_or(0);
+        let until = from + (length - self.assistant.len()) as u64;
+        let until = until.min(playback.until.unwrap_or(u64::MAX)).max(from);
+        transport.reply_samples(playback.turn, from..until, &mut self.assistant);
+        self.echo.play(&self.assistant);
+    }
+
     fn push_contiguous(&mut self, samples: &[i16]) {
         self.vad.push(samples);
-        if !self.recognizer_failed {
-            self.recognizer.push(samples);
-        }
-        if let Some(turn) = &mut self.turn {
-            turn.push(samples);
-        }
+        let Self { echo, recognizer, recognizer_failed, turn, .. } = self;
+        echo.push(samples, |heard| {
+            if !*recognizer_failed {
+                recognizer.push(heard);
+            }
+            if let Some(turn) = turn {
+                turn.push(heard);
+            }
+        });
         if let Some((detector, _)) = &mut self.beeps {
             detector.process(samples, |beep| self.beeped = Some(beep.ended));
         }
@@ -122,21 +174,12 @@ impl Ingress {
 
     /// The next thing the Floor should know, if there is one.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Input<'static>> {
+        if std::mem::take(&mut self.suspected) {
+            return Poll::Ready(Input::EchoSuspected);
+        }
         while let Poll::Ready(score) = self.vad.poll_score(cx) {
-            match self.gate.accept(score) {
-                Some(GateEvent::Started { since_sample: since }) => {
-                    self.speech_began = since;
-                    return Poll::Ready(Input::SpeechStarted {
-                        since: self.clock.moment(since, now),
-                    });
-                }
-                Some(GateEvent::Stopped { since_sample: since }) => {
-                    self.speech_ended = since;
-                    return Poll::Ready(Input::SpeechStopped {
-                        since: self.clock.moment(since, now),
-                    });
-                }
-                None => {}
+            if let Some(input) = self.on_score(score, now) {
+                return Poll::Ready(input);
             }
         }
         if let Some(ended) = self.beeped.take() {
@@ -150,7 +193,49 @@ impl Ingress {
         if self.recognizer_failed {
             return Poll::Pending;
         }
-        self.recognizer.poll_event(cx).map(|event| self.on_recognizer(event, now))
+        while let Poll::Ready(event) = self.recognizer.poll_event(cx) {
+            if let RecognizerEvent::Transcript(transcript) = &event
+                && transcript.covers > self.echoed.start
+                && transcript.covers <= self.echoed.end
+            {
+                // The assistant's own words.
+                continue;
+            }
+            return Poll::Ready(self.on_recognizer(event, now));
+        }
+        Poll::Pending
+    }
+
+    fn on_score(&mut self, score: Score, now: Instant) -> Option<Input<'static>> {
+        let speaking = self.gate.is_open();
+        if self.echo.take_revised() && speaking && self.echo.was_echo(self.speech_began..score.end)
+        {
+            // What the gate had opened for turns out to be the assistant's.
+            self.gate.close();
+            self.echo_windows += (score.end - self.speech_began) / self.window;
+            self.speech_ended = self.speech_began;
+            self.echoed = self.speech_began..self.pushed;
+            self.suspected = false;
+            return Some(Input::EchoFound { since: self.clock.moment(self.speech_began, now) });
+        }
+        let echo = self.echo.is_echo(score.end, speaking);
+        let voiced = score.probability >= GateSettings::default().open_at;
+        self.echo_windows += u64::from(echo && voiced);
+        let probability = if echo { 0.0 } else { score.probability };
+        match self.gate.accept(Score { probability, ..score })? {
+            GateEvent::Started { since_sample: since } => {
+                self.speech_began = since;
+                self.suspected = self.echo.is_in_doubt();
+                Some(Input::SpeechStarted { since: self.clock.moment(since, now) })
+            }
+            GateEvent::Stopped { since_sample: since } => {
+                self.speech_ended = since;
+                self.suspected = false;
+                Some(Input::SpeechStopped { since: self.clock.moment(since, now) })
+            }
+            GateEvent::Doubted => Some(Input::NoiseSuspected),
+            GateEvent::Assured => Some(Input::VoiceConfirmed),
+        }
     }
 
     fn on_recognizer(&mut self, event: RecognizerEvent, now: Instant) -> Input<'static> {
@@ -180,11 +265,12 @@ impl Ingress {
         if self.recognizer_failed {
             return;
         }
-        self.recognizer.hint(match hint {
+        let hint = match hint {
             RecognizerHint::SpeechStarted => asr::Hint::SpeechStarted { at: self.speech_began },
             RecognizerHint::Pause => asr::Hint::Pause { at: self.speech_ended },
             RecognizerHint::TurnEnded => asr::Hint::TurnEnded,
-        });
+        };
+        self.recognizer.hint(hint);
     }
 
     /// Asks the turn model whether the caller has finished. Without a model nothing answers.
@@ -192,6 +278,11 @@ impl Ingress {
         if let Some(turn) = &mut self.turn {
             turn.ask(pause, now);
         }
+    }
+
+    /// How much of the caller's audio a voice was found in that was the assistant's, in ms.
+    pub(super) fn echo_ms(&self) -> u64 {
+        self.echo_windows * u64::try_from(WINDOW.as_millis()).unwrap_or(0)
     }
 
     /// Gaps in the caller's audio so far.

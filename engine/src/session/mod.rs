@@ -17,6 +17,8 @@ mod providers;
 mod refusal;
 mod registry;
 mod reply;
+mod tools;
+mod transcript;
 
 use std::fmt;
 

@@ -105,7 +105,9 @@ impl Store {
     ///
     /// Where the database fails.
     pub async fn announce(&self, record: CallRecord) -> Result<CallRecord, StoreError> {
-        let carrier_call = record.call.phone_call_provider_id.clone().unwrap_or_default();
+        // A call that goes out has no name with the carrier yet: ours stands in for it.
+        let id = || record.id.to_string();
+        let carrier_call = record.call.phone_call_provider_id.clone().unwrap_or_else(id);
         let done = sqlx::query(
             "INSERT INTO calls (id, organisation_id, created_at, updated_at, document, assistant, \
              phone_number, subscription, status, carrier_call, assistant_id, phone_number_id) \
@@ -156,13 +158,14 @@ impl Store {
     /// Where the database fails.
     pub async fn claim(&self, carrier_call: &str) -> Result<Option<CallRecord>, StoreError> {
         let row = sqlx::query(
-            "UPDATE calls SET status = $1 WHERE carrier_call = $2 AND status = $3 \
+            "UPDATE calls SET status = $1 WHERE carrier_call = $2 AND status IN ($3, $4) \
              RETURNING id, organisation_id, created_at, updated_at, document, assistant, \
              phone_number, subscription",
         )
         .bind(CallStatus::InProgress.name())
         .bind(carrier_call)
         .bind(CallStatus::Ringing.name())
+        .bind(CallStatus::Queued.name())
         .fetch_optional(&self.pool)
         .await?;
         row.map(read).transpose()
@@ -277,6 +280,63 @@ impl Store {
                 post(&mut transaction, *id, message, now).await?;
             }
         }
+        Ok(transaction.commit().await?)
+    }
+
+    /// Keeps what has become of a call that is in one of these states. Returns whether it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn keep_if(
+        &self,
+        progress: &Progress,
+        states: &[CallStatus],
+    ) -> Result<bool, StoreError> {
+        let now = Timestamp::now();
+        let mut transaction = self.begin().await?;
+        let row = sqlx::query("SELECT status FROM calls WHERE id = $1")
+            .bind(progress.id.to_string())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(row) = row else { return Ok(false) };
+        let status: &str = row.try_get("status")?;
+        if !states.iter().any(|state| state.name() == status) {
+            return Ok(false);
+        }
+        if let Some(call) = &progress.call {
+            write(&mut transaction, progress.id, call, now).await?;
+        }
+        for message in &progress.messages {
+            post(&mut transaction, progress.id, message, now).await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// The carrier knows the call by this id.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn carried(&self, id: Uuid, carrier_call: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        let row = sqlx::query("SELECT document FROM calls WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let Some(row) = row else { return Ok(()) };
+        let mut call: Call = serde_json::from_str(row.try_get("document")?)?;
+        call.phone_call_provider_id = Some(carrier_call.to_owned());
+        if let Some(transport) = &mut call.transport {
+            transport.call_sid = Some(carrier_call.to_owned());
+        }
+        sqlx::query("UPDATE calls SET carrier_call = $1, document = $2 WHERE id = $3")
+            .bind(carrier_call)
+            .bind(serde_json::to_string(&call)?)
+            .bind(id.to_string())
+            .execute(&mut *transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 

@@ -190,6 +190,7 @@ impl Draft {
             | Event::SpeechUpdate { .. }
             | Event::UserInterrupted { .. }
             | Event::FalseInterruption { .. }
+            | Event::ToolMessageSaid { .. }
             | Event::VoicemailDetected => {}
         }
     }
@@ -233,6 +234,10 @@ async fn collect<T: From<SessionEvent>>(
                 drafts.insert(call, Draft { carrier_call, ..Draft::default() });
             }
             SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
+            // The database keeps them.
+            SessionEventKind::ToolCalled { .. }
+            | SessionEventKind::ToolAnswered { .. }
+            | SessionEventKind::Forwarded { .. } => {}
             SessionEventKind::Ended { reason, stats } => {
                 let draft = drafts.remove(&call).unwrap_or_default();
                 write(&calls, draft.finish(call, reason, stats)).await;
@@ -271,6 +276,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
     match reason {
         EndReason::AssistantSaidEndCallPhrase => "assistant-said-end-call-phrase",
         EndReason::AssistantEndedCall => "assistant-ended-call",
+        EndReason::AssistantForwardedCall => "assistant-forwarded-call",
         EndReason::CustomerEndedCall => "customer-ended-call",
         EndReason::ExceededMaxDuration => "exceeded-max-duration",
         EndReason::SilenceTimedOut => "silence-timed-out",

@@ -62,6 +62,10 @@ pub trait MediaTransport: Send {
     /// heard last, until the next reply is queued.
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>);
 
+    /// When the samples of the last stretch of playback are heard, by the best estimate there is;
+    /// `None` where nothing was played yet. Beyond the samples there are, silence is heard.
+    fn playback(&self) -> Option<Playback>;
+
     /// Plays a sound of the leg's own rate behind everything that is said, and where nothing is,
     /// until the leg closes. It is no part of any reply: no position counts it, and
     /// [`Self::reply_samples`] are without it. At each moment of the call it is the sound's sample
@@ -71,6 +75,19 @@ pub trait MediaTransport: Send {
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].
     fn close(&mut self, now: Instant);
+}
+
+/// A stretch of playback without a break, and its place in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Playback {
+    /// The reply.
+    pub turn: TurnId,
+    /// The first of its samples in this stretch.
+    pub first: u64,
+    /// When that is heard.
+    pub at: Instant,
+    /// Where it was cut: nothing of it is heard from this sample on.
+    pub until: Option<u64>,
 }
 
 /// What happens on a leg.

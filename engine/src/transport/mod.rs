@@ -5,4 +5,4 @@ pub mod media;
 pub mod scripted;
 pub mod twilio;
 
-pub use media::{LegEnd, MediaTransport, TransportEvent};
+pub use media::{LegEnd, MediaTransport, Playback, TransportEvent};

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
-use super::media::{LegEnd, MediaTransport, TransportEvent};
+use super::media::{LegEnd, MediaTransport, Playback, TransportEvent};
 use crate::carrier::script::{Caller, CallerScript, CueTimes};
 
 /// Between two frames, either way.
@@ -96,6 +96,10 @@ struct Reply {
     played: u64,
     /// When the first sample of this run may be heard.
     from: Option<Instant>,
+    /// When the first sample of this run, or of the last one, was or may be heard.
+    began: Option<Instant>,
+    /// That sample.
+    first: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +125,7 @@ impl ScriptedLeg {
         let (report, log) = oneshot::channel();
         let leg = Self {
             rate: line.rate,
-            latency: line.latency,
+            latency: FRAME * line.latency.as_millis().div_ceil(FRAME.as_millis()) as u32,
             end: line.end,
             caller: Caller::new(line.script, line.rate),
             due: None,
@@ -180,8 +184,11 @@ impl ScriptedLeg {
         }
         if reply.from.is_none() {
             self.runs += 1;
+            reply.first = reply.played;
         }
-        if now < *reply.from.get_or_insert(now + latency) {
+        let from = *reply.from.get_or_insert(now + latency);
+        reply.began = Some(from);
+        if now < from {
             return;
         }
         let count = ready.len().min(heard.len());
@@ -278,6 +285,8 @@ impl MediaTransport for ScriptedLeg {
                     state: State::Playing,
                     played: 0,
                     from: None,
+                    began: None,
+                    first: 0,
                 });
             }
         }
@@ -314,6 +323,13 @@ impl MediaTransport for ScriptedLeg {
             let (start, end) = (index(range.start), index(range.end));
             out.extend(&reply.samples[start.min(end)..end]);
         }
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        let reply = self.reply.as_ref()?;
+        let until = reply.from.is_none().then_some(reply.played);
+        // The frame that is heard first ends then.
+        Some(Playback { turn: reply.turn, first: reply.first, at: reply.began? - FRAME, until })
     }
 
     fn set_background(&mut self, ambience: Arc<Ambience>) {

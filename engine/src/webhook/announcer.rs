@@ -108,6 +108,16 @@ pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
     Ok(abandoned.len())
 }
 
+/// The other side's telephone rings.
+pub(crate) fn ringing(record: &CallRecord) -> Progress {
+    let mut call = record.call.clone();
+    call.status = CallStatus::Ringing;
+    let wanted = subscription(record).filter(|subscription| subscription.wants("status-update"));
+    let (kind, at, body) = ("status-update", Timestamp::now(), report::status(&call));
+    let messages = wanted.map(|_| NewMessage { kind, at, body }).into_iter().collect();
+    Progress { id: record.id, call: Some(call), messages }
+}
+
 /// The end of a call that was never connected.
 pub(crate) fn refused(record: &CallRecord, reason: &str) -> Progress {
     let mut call = record.call.clone();
@@ -241,6 +251,17 @@ impl Draft {
                 self.ended = Some((reason, at));
                 return None;
             }
+            SessionEventKind::ToolCalled { id: tool, name, arguments } => {
+                self.conversation.called(at, tool, name, arguments);
+                return Some(self.went_on(id, at));
+            }
+            SessionEventKind::ToolAnswered { id: tool, result } => {
+                self.conversation.answered(at, tool, result);
+                return Some(self.went_on(id, at));
+            }
+            SessionEventKind::Forwarded { destination } => {
+                return Some(self.forwarded(id, at, destination));
+            }
             SessionEventKind::Floor(event) => event,
         };
         let changed = self.conversation.note(at, &event);
@@ -266,6 +287,43 @@ impl Draft {
             self.call.clone()
         });
         (call.is_some() || !messages.is_empty()).then_some(Progress { id, call, messages })
+    }
+
+    /// The caller is taken elsewhere.
+    fn forwarded(&mut self, id: Uuid, at: Instant, destination: Value) -> Progress {
+        self.call.status = CallStatus::Forwarding;
+        self.call.destination = Some(destination.clone());
+        report::fill(&mut self.call, self.conversation.artifact());
+        let at = self.conversation.time(at);
+        let mut messages = Vec::new();
+        if let Some(subscription) = &self.subscription {
+            if subscription.wants("status-update") {
+                let mut body = report::status(&self.call);
+                let transcript = self.call.transcript.clone().unwrap_or_default();
+                body.extend(fields([
+                    ("destination", destination.clone()),
+                    ("transcript", transcript.into()),
+                ]));
+                messages.push(NewMessage { kind: "status-update", at, body });
+            }
+            if subscription.wants("transfer-update") {
+                let body = fields([("destination", destination)]);
+                messages.push(NewMessage { kind: "transfer-update", at, body });
+            }
+        }
+        Progress { id, call: Some(self.call.clone()), messages }
+    }
+
+    /// The conversation went on.
+    fn went_on(&mut self, id: Uuid, at: Instant) -> Progress {
+        let artifact = self.conversation.artifact();
+        let wanted = self.subscription.as_ref().is_some_and(|s| s.wants("conversation-update"));
+        let at = self.conversation.time(at);
+        let body = wanted.then(|| report::conversation(&artifact));
+        let kind = "conversation-update";
+        let messages = body.map(|body| NewMessage { kind, at, body }).into_iter().collect();
+        report::fill(&mut self.call, artifact);
+        Progress { id, call: Some(self.call.clone()), messages }
     }
 
     fn started(&mut self, id: Uuid) -> Progress {

@@ -19,17 +19,28 @@ pub(super) struct Conversation {
 
 #[derive(Debug)]
 struct Row {
-    role: Speaker,
-    text: String,
+    said: Said,
     /// Since the call began.
     at: Duration,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Speaker {
-    System,
-    Assistant,
-    User,
+#[derive(Debug)]
+enum Said {
+    System(String),
+    Assistant(String),
+    User(String),
+    /// The model called a tool.
+    Called {
+        id: String,
+        name: String,
+        arguments: String,
+    },
+    /// It answered.
+    Answered {
+        id: String,
+        name: String,
+        result: String,
+    },
 }
 
 impl Conversation {
@@ -42,7 +53,7 @@ impl Conversation {
             .flatten()
             .filter(|message| message["role"] == "system")
             .filter_map(|message| message["content"].as_str())
-            .map(|text| Row { role: Speaker::System, text: text.to_owned(), at: Duration::ZERO })
+            .map(|text| Row { said: Said::System(text.to_owned()), at: Duration::ZERO })
             .collect();
         Self { began, rows, metrics: PerformanceMetrics::default() }
     }
@@ -51,16 +62,16 @@ impl Conversation {
     pub(super) fn note(&mut self, at: Instant, event: &Event) -> bool {
         match event {
             Event::UserTranscript { text, is_final: true } => {
-                self.say(Speaker::User, text, at);
+                self.say(Said::User(text.clone()), at);
                 true
             }
             Event::AssistantHeard { text, .. } => {
-                self.say(Speaker::Assistant, text, at);
+                self.say(Said::Assistant(text.clone()), at);
                 true
             }
             Event::TurnReopened => {
                 // The turn's words come again with those that follow.
-                self.rows.pop_if(|last| last.role == Speaker::User).is_some()
+                self.rows.pop_if(|last| matches!(last.said, Said::User(_))).is_some()
             }
             Event::TurnLatency { times, .. } => {
                 let stages = StageTimes::new(times);
@@ -81,8 +92,22 @@ impl Conversation {
         }
     }
 
-    fn say(&mut self, role: Speaker, text: &str, at: Instant) {
-        self.rows.push(Row { role, text: text.to_owned(), at: at.since_start() });
+    /// The model called a tool.
+    pub(super) fn called(&mut self, at: Instant, id: String, name: String, arguments: String) {
+        self.say(Said::Called { id, name, arguments }, at);
+    }
+
+    /// A tool answered.
+    pub(super) fn answered(&mut self, at: Instant, id: String, result: String) {
+        let name = self.rows.iter().rev().find_map(|row| match &row.said {
+            Said::Called { id: called, name, .. } if *called == id => Some(name.clone()),
+            _ => None,
+        });
+        self.say(Said::Answered { id, name: name.unwrap_or_default(), result }, at);
+    }
+
+    fn say(&mut self, said: Said, at: Instant) {
+        self.rows.push(Row { said, at: at.since_start() });
     }
 
     /// The wall clock at a moment of the call.
@@ -107,40 +132,59 @@ impl Conversation {
     }
 
     fn vapi(&self, row: &Row) -> Value {
-        let role = match row.role {
-            Speaker::System => "system",
-            Speaker::Assistant => "bot",
-            Speaker::User => "user",
+        let mut json = match &row.said {
+            Said::System(text) => json!({"role": "system", "message": text}),
+            Said::Assistant(text) => json!({"role": "bot", "message": text}),
+            Said::User(text) => json!({"role": "user", "message": text}),
+            Said::Called { id, name, arguments } => json!({
+                "role": "tool_calls",
+                "message": "",
+                "toolCalls": [tool_call(id, name, arguments)],
+            }),
+            Said::Answered { id, name, result } => json!({
+                "role": "tool_call_result",
+                "name": name,
+                "result": result,
+                "toolCallId": id,
+            }),
         };
-        json!({
-            "role": role,
-            "message": row.text,
-            "time": self.began.after(row.at).as_millis(),
-            "secondsFromStart": (row.at.as_secs_f64() * 1_000.0).round() / 1_000.0,
-        })
+        json["time"] = self.began.after(row.at).as_millis().into();
+        let seconds = (row.at.as_secs_f64() * 1_000.0).round() / 1_000.0;
+        json["secondsFromStart"] = seconds.into();
+        json
     }
 
     fn transcript(&self) -> String {
         let mut transcript = String::new();
         for row in &self.rows {
-            let name = match row.role {
-                Speaker::System => continue,
-                Speaker::Assistant => "AI",
-                Speaker::User => "User",
+            let (name, text) = match &row.said {
+                Said::System(_) | Said::Called { .. } | Said::Answered { .. } => continue,
+                Said::Assistant(text) => ("AI", text),
+                Said::User(text) => ("User", text),
             };
-            transcript.push_str(&format!("{name}: {}\n", row.text));
+            transcript.push_str(&format!("{name}: {text}\n"));
         }
         transcript
     }
 }
 
 fn openai(row: &Row) -> Value {
-    let role = match row.role {
-        Speaker::System => "system",
-        Speaker::Assistant => "assistant",
-        Speaker::User => "user",
-    };
-    json!({"role": role, "content": row.text})
+    match &row.said {
+        Said::System(text) => json!({"role": "system", "content": text}),
+        Said::Assistant(text) => json!({"role": "assistant", "content": text}),
+        Said::User(text) => json!({"role": "user", "content": text}),
+        Said::Called { id, name, arguments } => {
+            json!({"role": "assistant", "content": "", "tool_calls": [tool_call(id, name, arguments)]})
+        }
+        Said::Answered { id, result, .. } => {
+            json!({"role": "tool", "tool_call_id": id, "content": result})
+        }
+    }
+}
+
+/// Here arguments are text, as OpenAI has them.
+fn tool_call(id: &str, name: &str, arguments: &str) -> Value {
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
 }
 
 /// Vapi's word for a side.

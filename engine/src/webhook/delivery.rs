@@ -10,8 +10,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use super::report;
-use super::retry::{Outcome, pause};
+use super::retry::pause;
 use super::subscription::Subscription;
+use crate::backoff::Failure;
 use crate::store::{Pending, Store, StoreError, Timestamp};
 
 /// Calls whose messages are underway at a time.
@@ -135,19 +136,13 @@ async fn deliver_call(
             continue;
         };
         let body = serde_json::to_vec(&report::envelope(&record, &message)?)?;
-        let outcome = post(client, &subscription, &message, body).await;
-        if outcome == Outcome::Taken {
+        let Err((failure, error)) = post(client, &subscription, &message, body).await else {
             store.delivered(message.id).await?;
             continue;
-        }
+        };
         let attempts = message.attempts + 1;
         let plan = subscription.server.backoff_plan.as_ref();
-        let retry = pause(&message.kind, plan, &outcome, attempts);
-        let error = match &outcome {
-            Outcome::Refused(status) => format!("the server answered {status}"),
-            Outcome::Unreachable(error) => error.clone(),
-            Outcome::Taken => String::new(),
-        };
+        let retry = pause(&message.kind, plan, failure, attempts);
         let kind = &message.kind;
         if retry.is_some() {
             tracing::info!(%call, kind, attempts, error, "a message is sent again later");
@@ -165,7 +160,7 @@ async fn post(
     subscription: &Subscription,
     message: &Pending,
     body: Vec<u8>,
-) -> Outcome {
+) -> Result<(), (Failure, String)> {
     let server = &subscription.server;
     let mut request = client
         .post(server.url.as_deref().unwrap_or_default())
@@ -182,9 +177,12 @@ async fn post(
         request = request.header(SECRET, secret);
     }
     match request.body(body).send().await {
-        Ok(response) if response.status().is_success() => Outcome::Taken,
-        Ok(response) => Outcome::Refused(response.status().as_u16()),
+        Ok(response) if response.status().is_success() => Ok(()),
+        Ok(response) => {
+            let status = response.status().as_u16();
+            Err((Failure::Status(status), format!("the server answered {status}")))
+        }
         // Its URL may hold a secret.
-        Err(error) => Outcome::Unreachable(error.without_url().to_string()),
+        Err(error) => Err((Failure::Unreachable, error.without_url().to_string())),
     }
 }

@@ -10,7 +10,8 @@ mod report;
 mod retry;
 mod subscription;
 
-pub(crate) use announcer::{Announcer, Note, end_abandoned, refused};
+pub(crate) use announcer::{Announcer, Note, end_abandoned, refused, ringing};
 pub(crate) use delivery::Delivery;
 pub use delivery::MESSAGE_ID;
+pub(crate) use report::about;
 pub use subscription::Subscription;

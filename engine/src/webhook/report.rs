@@ -69,23 +69,24 @@ pub(super) fn end_of_call(call: &Call) -> Fields {
     // Nothing analyses calls yet; products read fields of it without asking whether it is there.
     put("analysis", json!({}));
     put("artifact", json!(artifact));
+    if let Some(destination) = &call.destination {
+        put("destination", destination.clone());
+    }
     body
 }
 
-/// `{"message": ...}` as it is posted.
-pub(super) fn envelope(record: &CallRecord, message: &Pending) -> Result<Value, serde_json::Error> {
+/// What every message says of its call: the call, the assistant, the customer and the number.
+///
+/// # Errors
+///
+/// Never, as far as is known: everything in a call is JSON.
+pub(crate) fn about(record: &CallRecord) -> Result<Fields, serde_json::Error> {
     let mut call = record.to_json()?;
     // They are in the messages that are about them.
     for heavy in ["artifact", "messages", "transcript"] {
         call.remove(heavy);
     }
-    if let Some(status) = message.body.get("status").filter(|_| message.kind == "status-update") {
-        // As it was then, however long the message was on its way.
-        call.insert("status".to_owned(), status.clone());
-    }
-    let mut fields = message.body.clone();
-    fields.insert("type".to_owned(), message.kind.clone().into());
-    fields.insert("timestamp".to_owned(), message.created_at.as_millis().into());
+    let mut fields = Fields::new();
     fields.insert("call".to_owned(), call.into());
     fields.insert("assistant".to_owned(), without_secrets(&record.assistant).into());
     if let Some(customer) = &record.call.customer {
@@ -94,6 +95,21 @@ pub(super) fn envelope(record: &CallRecord, message: &Pending) -> Result<Value, 
     if let Some(number) = &record.phone_number {
         fields.insert("phoneNumber".to_owned(), number.clone());
     }
+    Ok(fields)
+}
+
+/// `{"message": ...}` as it is posted.
+pub(super) fn envelope(record: &CallRecord, message: &Pending) -> Result<Value, serde_json::Error> {
+    let mut fields = about(record)?;
+    if let Some(status) = message.body.get("status").filter(|_| message.kind == "status-update")
+        && let Some(Value::Object(call)) = fields.get_mut("call")
+    {
+        // As it was then, however long the message was on its way.
+        call.insert("status".to_owned(), status.clone());
+    }
+    fields.extend(message.body.clone());
+    fields.insert("type".to_owned(), message.kind.clone().into());
+    fields.insert("timestamp".to_owned(), message.created_at.as_millis().into());
     Ok(json!({"message": fields}))
 }
 
@@ -109,6 +125,16 @@ pub(super) fn without_secrets(assistant: &Fields) -> Fields {
             object.remove(field);
         }
     }
+    let tools = shown.get_mut("model").and_then(|model| model.get_mut("tools"));
+    for tool in tools.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(tool) = tool.as_object_mut() {
+            tool.remove("headers");
+            if let Some(Value::Object(server)) = tool.get_mut("server") {
+                server.remove("secret");
+                server.remove("headers");
+            }
+        }
+    }
     shown
 }
 
@@ -121,7 +147,8 @@ mod tests {
         let assistant = json!({
             "name": "Camille", "serverUrlSecret": "hunter2",
             "server": {"url": "https://x.io", "secret": "hunter2", "headers": {"a": "hunter2"}},
-            "model": {"provider": "custom-llm", "headers": {"key": "hunter2"}},
+            "model": {"provider": "custom-llm", "headers": {"key": "hunter2"},
+                      "tools": [{"server": {"secret": "hunter2"}, "headers": {"a": "hunter2"}}]},
             "credentials": [{"apiKey": "hunter2"}],
         });
         let Value::Object(assistant) = assistant else { panic!("an object") };

@@ -3,8 +3,11 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod outbound;
 mod receiver;
 mod resources;
 mod restart;
 mod stage;
+mod tools;
+mod twilio;
 mod webhooks;

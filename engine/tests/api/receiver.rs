@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -36,27 +37,33 @@ pub(crate) struct Receiver {
     received: mpsc::UnboundedReceiver<Received>,
 }
 
-type Question = (HeaderMap, Value, oneshot::Sender<StatusCode>);
+type Question = (HeaderMap, Value, oneshot::Sender<Response>);
+
+/// How calls of tools are answered.
+#[derive(Default)]
+pub(crate) struct Tools {
+    /// The answer, in which `ID` is the id of the call.
+    pub(crate) answer: String,
+    /// Not before the assistant was heard to say this.
+    pub(crate) held_until: Option<&'static str>,
+}
 
 impl Receiver {
     /// Answers the first messages with these statuses, the others with 200.
     pub(crate) async fn start(statuses: impl IntoIterator<Item = u16>) -> Self {
+        Self::with_tools(statuses, Tools::default()).await
+    }
+
+    /// The same, and calls of tools by `tools`.
+    pub(crate) async fn with_tools(statuses: impl IntoIterator<Item = u16>, tools: Tools) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/vapi", listener.local_addr().expect("bound"));
-        let (questions, mut asked) = mpsc::unbounded_channel::<Question>();
+        let (questions, asked) = mpsc::unbounded_channel::<Question>();
         let router = Router::new().route("/vapi", post(take)).with_state(questions);
         tokio::spawn(async { axum::serve(listener, router).await });
         let (sender, received) = mpsc::unbounded_channel();
-        let mut statuses: VecDeque<u16> = statuses.into_iter().collect();
-        tokio::spawn(async move {
-            while let Some((headers, mut body, answer)) = asked.recv().await {
-                let status = statuses.pop_front().unwrap_or(200);
-                let status = StatusCode::from_u16(status).expect("a status");
-                let message = body["message"].take();
-                let _ = sender.send(Received { headers, message, status });
-                let _ = answer.send(status);
-            }
-        });
+        let statuses: VecDeque<u16> = statuses.into_iter().collect();
+        tokio::spawn(answer(asked, statuses, tools, sender));
         Self { url, received }
     }
 
@@ -77,13 +84,47 @@ impl Receiver {
     }
 }
 
+async fn answer(
+    mut asked: mpsc::UnboundedReceiver<Question>,
+    mut statuses: VecDeque<u16>,
+    mut tools: Tools,
+    sender: mpsc::UnboundedSender<Received>,
+) {
+    let mut held = Vec::new();
+    while let Some((headers, mut body, answer)) = asked.recv().await {
+        let status = statuses.pop_front().unwrap_or(200);
+        let status = StatusCode::from_u16(status).expect("a status");
+        let message = body["message"].take();
+        if message["transcript"].as_str().is_some_and(|text| Some(text) == tools.held_until) {
+            tools.held_until = None;
+            for (answer, body) in held.drain(..) {
+                let _ = oneshot::Sender::<Response>::send(answer, body);
+            }
+        }
+        if message["type"] == "tool-calls" {
+            let id = message["toolCallList"][0]["id"].as_str().expect("an id");
+            let body = (status, tools.answer.replace("ID", id)).into_response();
+            if tools.held_until.is_some() {
+                held.push((answer, body));
+            } else {
+                let _ = answer.send(body);
+            }
+        } else {
+            let _ = answer.send(status.into_response());
+        }
+        let _ = sender.send(Received { headers, message, status });
+    }
+}
+
 async fn take(
     State(questions): State<mpsc::UnboundedSender<Question>>,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
-    let Ok(body) = serde_json::from_slice(&body) else { return StatusCode::BAD_REQUEST };
-    let (answer, status) = oneshot::channel();
+) -> Response {
+    let Ok(body) = serde_json::from_slice(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let (answer, answered) = oneshot::channel();
     let _ = questions.send((headers, body, answer));
-    status.await.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    answered.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

@@ -24,6 +24,8 @@ use tts::{ChunkPlan, VoiceConfig};
 use turntaking::settings::Settings;
 use vad::ScriptedVad;
 
+use crate::twilio::Asked;
+
 pub(crate) const PRIVATE_KEY: &str = "private-key-of-a-test";
 pub(crate) const PUBLIC_KEY: &str = "public-key-of-a-test";
 pub(crate) const AUTH_TOKEN: &str = "12345";
@@ -43,6 +45,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// Starts an engine on `data`, with these keys of the configuration beside the usual ones.
     pub(crate) async fn start(data: &Path, keys: &[(&str, &str)]) -> Self {
+        Self::start_speaking(data, keys, PLAIN, &["Good morning."]).await
+    }
+
+    /// The same with a model that follows `dialogue` and a caller who says `words`.
+    pub(crate) async fn start_speaking(
+        data: &Path,
+        keys: &[(&str, &str)],
+        dialogue: &str,
+        words: &[&str],
+    ) -> Self {
         let usual = [
             ("CAUSERIE_LISTEN", "127.0.0.1:0"),
             ("CAUSERIE_DATA_DIR", data.to_str().expect("UTF-8")),
@@ -54,7 +66,9 @@ impl Stage {
         let environment = environment.map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let sources = Sources { environment: environment.collect(), ..Sources::default() };
         let config = Config::load(&sources).expect("a valid configuration");
-        let engine = Engine::with_assistant(&config, configured(), None).await.expect("an engine");
+        let engine = Engine::with_assistant(&config, configured(dialogue, words), None)
+            .await
+            .expect("an engine");
         let (stop, stopped) = oneshot::channel();
         Self {
             address: engine.address().expect("bound"),
@@ -152,6 +166,37 @@ impl Stage {
         tokio::spawn(async { place_call(line, script).await.expect("a socket") })
     }
 
+    /// A call of ours is answered: what is Twilio to do with it?
+    pub(crate) async fn dial_outbound(&self, asked: &Asked) -> Result<Dialled, String> {
+        let webhook = Webhook {
+            url: asked.get("Url").to_owned(),
+            signed_url: String::new(),
+            auth_token: Some(AuthToken::new(AUTH_TOKEN)),
+            call_sid: asked.sid.clone(),
+            account_sid: "AC1".to_owned(),
+            from: asked.get("From").to_owned(),
+            to: asked.get("To").to_owned(),
+        };
+        webhook.dial(&self.client).await.map_err(|error| error.to_string())
+    }
+
+    /// The same, and who answers does what `script` says.
+    pub(crate) async fn answered(
+        &self,
+        asked: &Asked,
+        script: CallerScript,
+    ) -> JoinHandle<CallRecord> {
+        let mut line = CarrierConfig::new(format!("ws://{}/twilio/media", self.address));
+        line.max_duration = Duration::from_secs(60);
+        line.call_sid.clone_from(&asked.sid);
+        let dialled = self.dial_outbound(asked).await.expect("TwiML");
+        let Dialled::Stream { parameters, .. } = dialled else {
+            panic!("the call was not taken: {dialled:?}");
+        };
+        line.custom_parameters = parameters;
+        tokio::spawn(async { place_call(line, script).await.expect("a socket") })
+    }
+
     /// The only call there was, once it is over.
     pub(crate) async fn ended_call(&self) -> Value {
         loop {
@@ -178,10 +223,12 @@ pub(crate) fn id(resource: &Value) -> String {
     resource["id"].as_str().expect("an id").to_owned()
 }
 
-/// Who answers where no number names an assistant. Its providers serve the stored ones too: it
-/// hears one utterance, and answers in two words.
-fn configured() -> Assistant {
-    let dialogue = "language: en\nfallback: { say: \"Very well.\" }";
+/// A model that answers in two words.
+const PLAIN: &str = "language: en\nfallback: { say: \"Very well.\" }";
+
+/// Who answers where no number names an assistant. Its providers serve the stored ones too.
+fn configured(dialogue: &str, words: &[&str]) -> Assistant {
+    let heard = |words: &&str| Utterance::evenly(words, Duration::from_millis(200));
     let short = ScriptedConfig { longest: Duration::from_millis(100), ..ScriptedConfig::default() };
     Assistant {
         settings: Settings { first_message: "Configured.".to_owned(), ..Settings::default() },
@@ -199,13 +246,13 @@ fn configured() -> Assistant {
             vad: Arc::new(ScriptedVad::level(-40.0)),
             turn_model: None,
             endpointing: None,
-            recognizer: Arc::new(ScriptedRecognizer::new([Utterance::evenly(
-                "Good morning.",
-                Duration::from_millis(200),
-            )])),
+            recognizer: Arc::new(ScriptedRecognizer::new(words.iter().map(heard))),
             model: Arc::new(ScriptedModel::from_yaml(dialogue).expect("a dialogue")),
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
+        tools: Vec::new(),
+        server: None,
+        filler_after: Duration::ZERO,
         denoising: false,
         record: true,
     }

@@ -9,7 +9,7 @@ use codecs::ambience::Ambience;
 use engine::carrier::{Action, When};
 use engine::session::Command;
 use engine::transport::scripted::ScriptedLeg;
-use engine::transport::{LegEnd, MediaTransport, TransportEvent};
+use engine::transport::{LegEnd, MediaTransport, Playback, TransportEvent};
 use turntaking::input::{EndReason, TurnId};
 use turntaking::time::Instant;
 
@@ -129,6 +129,10 @@ impl MediaTransport for Open {
 
     fn run(&self) -> u64 {
         self.0.run()
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        self.0.playback()
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

@@ -8,6 +8,7 @@ mod barge_in;
 mod carrier;
 mod conversation;
 mod dictation;
+mod echo;
 mod events;
 mod failures;
 mod greeting;

@@ -9,7 +9,7 @@ use codecs::SampleRate;
 use codecs::ambience::Ambience;
 use engine::carrier::When;
 use engine::transport::scripted::ScriptedLeg;
-use engine::transport::{MediaTransport, TransportEvent};
+use engine::transport::{MediaTransport, Playback, TransportEvent};
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -85,6 +85,10 @@ impl MediaTransport for Coarse {
 
     fn run(&self) -> u64 {
         self.leg.run()
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        self.leg.playback()
     }
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {

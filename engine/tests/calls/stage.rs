@@ -16,6 +16,7 @@ use engine::session::{
     SessionEvent, SessionEventKind,
 };
 use engine::store::{CallReport, Reporter};
+use engine::tools::Toolset;
 use engine::transport::scripted::{CallLog, ScriptedLeg, ScriptedLine};
 use engine::transport::{LegEnd, MediaTransport};
 use tokio::sync::mpsc;
@@ -59,6 +60,8 @@ pub(crate) struct Stage {
     pub(crate) orders: Vec<(Duration, Command)>,
     /// Where orders come from, instead of `orders`.
     pub(crate) commands: Option<mpsc::Receiver<Command>>,
+    /// What the model may call.
+    pub(crate) tools: Option<Toolset>,
     cues: Vec<Cue>,
     heard: Vec<Utterance>,
 }
@@ -106,6 +109,7 @@ impl Stage {
             line: |leg| Box::new(leg),
             orders: Vec::new(),
             commands: None,
+            tools: None,
             cues: Vec::new(),
             heard: Vec::new(),
         }
@@ -237,6 +241,7 @@ impl Stage {
                 model: Arc::new(Watched::new(self.model, watch)),
                 synthesizer: Arc::new(Watched::new(self.voice, watch)),
             },
+            tools: self.tools,
         };
         let (orders, receiver) = mpsc::channel(16);
         let commands = self.commands.unwrap_or(receiver);

@@ -84,7 +84,7 @@ async fn an_unknown_tool_is_told_to_the_model_which_goes_on() {
 
     assert_eq!(
         call.conversation()[2..],
-        ["< One moment.", "< I could not book it: Error: the tool book_table has no server..",]
+        ["< One moment.", "< I could not book it: Error: there is no tool book_table.",]
     );
     let last = call.requests.last().expect("the model was asked");
     let [.., asked, answer] = &last.messages[..] else { panic!("{last:?}") };

@@ -49,6 +49,10 @@ pub(crate) enum Coverage {
 pub(crate) struct Caller {
     /// The voice gate is open, since then.
     voicing: Option<Instant>,
+    /// What it opened for last may be a noise.
+    perhaps_noise: bool,
+    /// The last speech may be echo.
+    perhaps_echo: bool,
     /// The end of the last speech.
     spoke_until: Option<Instant>,
     pieces: Vec<Piece>,
@@ -110,8 +114,24 @@ impl Caller {
         let closed = self.voicing.is_none();
         if closed {
             self.voicing = Some(since);
+            self.perhaps_noise = false;
+            self.perhaps_echo = false;
         }
         closed
+    }
+
+    /// Whether the gate may be open for a noise. Returns false where nothing changes.
+    pub(crate) fn suspect_noise(&mut self, noise: bool) -> bool {
+        let changes = self.voicing.is_some() && self.perhaps_noise != noise;
+        if changes {
+            self.perhaps_noise = noise;
+        }
+        changes
+    }
+
+    /// What the gate opened for last may be a noise.
+    pub(crate) const fn may_be_noise(&self) -> bool {
+        self.perhaps_noise
     }
 
     /// The gate closed. Returns false where it was closed.
@@ -119,6 +139,25 @@ impl Caller {
         let Some(began) = self.voicing.take() else { return false };
         self.spoke_until = Some(since);
         self.voiced += since.since(began);
+        true
+    }
+
+    /// The last speech may be echo.
+    pub(crate) const fn suspect_echo(&mut self) {
+        self.perhaps_echo = true;
+    }
+
+    pub(crate) const fn may_be_echo(&self) -> bool {
+        self.perhaps_echo
+    }
+
+    /// There was no speech since `since`: it was echo. Returns false where the gate was closed.
+    pub(crate) fn take_back(&mut self, since: Instant) -> bool {
+        self.perhaps_echo = false;
+        let Some(began) = self.voicing.take() else { return false };
+        // Speech that began before it was cut off there.
+        self.voiced += since.since(began);
+        self.spoke_until = self.spoke_until.max(Some(since));
         true
     }
 

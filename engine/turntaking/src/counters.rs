@@ -20,6 +20,8 @@ pub struct Counters {
     pub dropped_orders: u64,
     /// The voice gate opened and no word followed.
     pub noises: u64,
+    /// The voice gate opened for the assistant's own voice, which was found out then.
+    pub echoes: u64,
     /// "Mhm" and its like, said while the assistant spoke, and rightly passed over.
     pub backchannels: u64,
     /// Turns whose reply was started again because words came late.

@@ -27,7 +27,7 @@ use crate::input::{Input, TurnId};
 use crate::interruption;
 use crate::output::{Event, Output};
 use crate::phrases::Phrases;
-use crate::reply::{Cause, Order, Reply};
+use crate::reply::{Cause, Order, Reply, ToolResult};
 use crate::rules::Rules;
 use crate::settings::{
     FirstMessageMode, Settings, SmartEndpointing, StartSpeakingPlan, StopSpeakingPlan,
@@ -234,6 +234,10 @@ impl Floor {
             Input::Connected => self.on_connected(now),
             Input::SpeechStarted { since } => self.on_speech_started(now, *since),
             Input::SpeechStopped { since } => self.on_speech_stopped(now, *since),
+            Input::NoiseSuspected => self.on_noise_suspected(now, true),
+            Input::VoiceConfirmed => self.on_noise_suspected(now, false),
+            Input::EchoSuspected => self.on_echo_suspected(),
+            Input::EchoFound { since } => self.on_echo_found(now, *since),
             Input::Beep { until } => self.on_beep(now, *until),
             Input::Transcript { segment, text, stability, covers } => {
                 self.on_transcript(now, *segment, text, *stability, *covers);
@@ -249,9 +253,11 @@ impl Floor {
             }
             Input::ReplyDone { turn } => self.on_reply_done(now, *turn),
             Input::ReplyFailed { turn, stage } => self.on_reply_failed(now, *turn, *stage),
-            Input::ToolResult { turn, id, result } => {
+            Input::ToolResult { turn, id, result, answered } => {
+                let result = ToolResult { text: result.to_string(), answered: *answered };
                 self.on_tool_result(now, *turn, id, result);
             }
+            Input::ToolMessage { turn, id, text } => self.on_tool_message(now, *turn, id, text),
             Input::Span { turn, text, audio } => {
                 self.on_span(*turn, text.clone(), audio.clone());
             }
@@ -263,7 +269,10 @@ impl Floor {
             }
             Input::Held { turn, at } => self.on_held(now, *turn, *at),
             Input::Digit { digit } => self.on_digit(now, *digit),
-            Input::Say { text, end_call_after } => self.on_say(now, text, *end_call_after),
+            Input::Say { text, end_call_after } => {
+                let (text, end_call_after) = (text.to_string(), *end_call_after);
+                self.on_say(now, Order { text, end_call_after, tool: None });
+            }
             Input::EndCall { reason } => self.on_end_call(now, *reason),
         }
     }

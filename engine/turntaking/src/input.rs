@@ -111,6 +111,8 @@ pub enum EndReason {
     ManuallyCanceled,
     /// A machine answered.
     Voicemail,
+    /// The caller was connected to somebody else.
+    AssistantForwardedCall,
 }
 
 /// What the Floor is told.
@@ -130,6 +132,18 @@ pub enum Input<'a> {
     /// The voice gate closed; silence began at `since`.
     SpeechStopped {
         /// When the last voiced window ended.
+        since: Instant,
+    },
+    /// What the voice gate is open for may be a noise that resembles a voice.
+    NoiseSuspected,
+    /// It is a voice after all.
+    VoiceConfirmed,
+    /// The speech that began last may be the assistant's own voice, come back over the line: it is
+    /// not known yet whether the line does that.
+    EchoSuspected,
+    /// What was heard of the caller since `since` was the assistant's own voice.
+    EchoFound {
+        /// When it began.
         since: Instant,
     },
     /// The caller's line gave a single steady tone, as answering machines do.
@@ -211,6 +225,18 @@ pub enum Input<'a> {
         id: Cow<'a, str>,
         /// What the model is told, as text.
         result: Cow<'a, str>,
+        /// What the caller hears of it is given: the model is not asked for words.
+        #[serde(default, skip_serializing_if = "is_false")]
+        answered: bool,
+    },
+    /// Say this as long as a tool runs: it is dropped once the tool has answered.
+    ToolMessage {
+        /// The reply that called it.
+        turn: TurnId,
+        /// The model's id for the call.
+        id: Cow<'a, str>,
+        /// The words.
+        text: Cow<'a, str>,
     },
 
     /// The voice places words in its audio.
@@ -266,4 +292,9 @@ pub enum Input<'a> {
         /// Why.
         reason: EndReason,
     },
+}
+
+/// serde calls it with a reference.
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

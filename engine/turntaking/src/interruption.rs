@@ -26,6 +26,10 @@ pub struct Evidence<'a> {
     pub voiced: Duration,
     /// It goes on; otherwise it has been over for [`OVER_AFTER`].
     pub voicing: bool,
+    /// It may be a noise that resembles a voice.
+    pub perhaps_noise: bool,
+    /// It may be the assistant's own voice, come back.
+    pub perhaps_echo: bool,
     /// [`VERDICT_WITHIN`] has passed.
     pub overdue: bool,
 }
@@ -43,7 +47,13 @@ pub enum Verdict {
 
 /// The verdict on speech while playback is held.
 pub fn verdict(plan: &StopSpeakingPlan, phrases: &Phrases, evidence: Evidence<'_>) -> Verdict {
-    let Evidence { words, voiced, voicing, overdue } = evidence;
+    let Evidence { words, voiced, voicing, perhaps_noise, perhaps_echo, overdue } = evidence;
+    if perhaps_echo && voicing && !overdue {
+        // Playback is held: an echo is about to end, and until then its lag may be found.
+        return Verdict::Undecided;
+    }
+    // An echo ends because playback is held.
+    let voiced = if perhaps_echo && !voicing { Duration::ZERO } else { voiced };
     match phrases.meaning(words) {
         Meaning::Interruption => Verdict::Interruption,
         Meaning::Acknowledgement if overdue || !voicing => Verdict::Resume,
@@ -58,7 +68,8 @@ pub fn verdict(plan: &StopSpeakingPlan, phrases: &Phrases, evidence: Evidence<'_
                 Verdict::Undecided
             }
         }
-        _ if voiced >= plan.voice => Verdict::Interruption,
+        // A noise that resembles a voice takes words.
+        _ if voiced >= plan.voice && !perhaps_noise => Verdict::Interruption,
         _ if overdue || !voicing => Verdict::Resume,
         _ => Verdict::Undecided,
     }
@@ -86,8 +97,14 @@ mod tests {
     use crate::language::Language;
     use crate::settings::Settings;
 
-    const NOTHING: Evidence<'static> =
-        Evidence { words: "", voiced: Duration::ZERO, voicing: true, overdue: false };
+    const NOTHING: Evidence<'static> = Evidence {
+        words: "",
+        voiced: Duration::ZERO,
+        voicing: true,
+        perhaps_noise: false,
+        perhaps_echo: false,
+        overdue: false,
+    };
 
     fn phrases(plan: &StopSpeakingPlan) -> Phrases {
         Phrases::new(&plan.acknowledgement_phrases, &plan.interruption_phrases, Language::ALL)
@@ -108,6 +125,14 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_noise_takes_words() {
+        let noise = Evidence { voiced: Duration::from_millis(380), perhaps_noise: true, ..NOTHING };
+        assert_eq!(judge(0, noise), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { overdue: true, ..noise }), Verdict::Resume);
+        assert_eq!(judge(0, Evidence { words: "les horaires", ..noise }), Verdict::Interruption);
+    }
+
+    #[test]
     fn an_acknowledgement_never_interrupts() {
         let mhm = Evidence { words: "Mhm.", voiced: Duration::from_millis(380), ..NOTHING };
         assert_eq!(judge(0, mhm), Verdict::Undecided);
@@ -118,6 +143,18 @@ mod tests {
     #[test]
     fn an_interruption_phrase_always_interrupts() {
         assert_eq!(judge(5, Evidence { words: "attendez", ..NOTHING }), Verdict::Interruption);
+    }
+
+    #[test]
+    fn what_may_be_echo_must_outlast_the_hold() {
+        let perhaps_echo =
+            Evidence { perhaps_echo: true, voiced: Duration::from_millis(300), ..NOTHING };
+        assert_eq!(judge(0, perhaps_echo), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { words: "stop", ..perhaps_echo }), Verdict::Undecided);
+        assert_eq!(judge(0, Evidence { overdue: true, ..perhaps_echo }), Verdict::Interruption);
+        let over = Evidence { voicing: false, ..perhaps_echo };
+        assert_eq!(judge(0, over), Verdict::Resume);
+        assert_eq!(judge(0, Evidence { words: "stop", ..over }), Verdict::Interruption);
     }
 
     #[test]

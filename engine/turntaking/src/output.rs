@@ -102,6 +102,13 @@ pub enum Event {
         /// The reply that goes on.
         turn: TurnId,
     },
+    /// A message of `Input::ToolMessage` was heard, or will not be said: nobody need wait for it.
+    ToolMessageSaid {
+        /// The reply that called the tool.
+        turn: TurnId,
+        /// The model's id for the call.
+        id: String,
+    },
     /// A machine has answered.
     VoicemailDetected,
     /// The first sample of a reply was heard.

@@ -39,6 +39,9 @@ pub(crate) struct Order {
     pub(crate) text: String,
     /// Hang up once it was heard.
     pub(crate) end_call_after: bool,
+    /// The tool's call it is about, by the reply that made it and its id: it is said only while
+    /// the tool runs.
+    pub(crate) tool: Option<(TurnId, String)>,
 }
 
 /// A tool a reply asked for.
@@ -48,7 +51,15 @@ pub(crate) struct ToolCall {
     pub(crate) name: String,
     pub(crate) arguments: String,
     /// What it answered, once it has.
-    pub(crate) result: Option<String>,
+    pub(crate) result: Option<ToolResult>,
+}
+
+/// What a tool answered.
+#[derive(Clone, Debug)]
+pub(crate) struct ToolResult {
+    pub(crate) text: String,
+    /// The model need not answer it.
+    pub(crate) answered: bool,
 }
 
 /// A reply that was asked for and is neither over nor cancelled.

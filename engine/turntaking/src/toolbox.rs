@@ -22,6 +22,11 @@ impl Toolbox {
         self.running.push((turn, id.to_owned()));
     }
 
+    /// This call of a tool has no answer yet.
+    pub(crate) fn runs(&self, turn: TurnId, id: &str) -> bool {
+        self.running.iter().any(|(of, run)| *of == turn && run == id)
+    }
+
     /// A tool answered. Returns false where none such was running.
     pub(crate) fn finish(&mut self, turn: TurnId, id: &str) -> bool {
         let found = self.running.iter().position(|(of, run)| *of == turn && run == id);

@@ -137,7 +137,7 @@ impl Call<'_> {
             _ => None,
         };
         let mut ends = self.records[began..=ended].iter().filter_map(|record| match record.input {
-            Input::SpeechStopped { since } => Some(since),
+            Input::SpeechStopped { since } | Input::EchoFound { since } => Some(since),
             _ => None,
         });
         let speech_ended = ends.next_back();
@@ -340,6 +340,10 @@ fn is_callers(input: &Input<'_>) -> bool {
         input,
         Input::SpeechStarted { .. }
             | Input::SpeechStopped { .. }
+            | Input::NoiseSuspected
+            | Input::VoiceConfirmed
+            | Input::EchoSuspected
+            | Input::EchoFound { .. }
             | Input::Transcript { .. }
             | Input::EndOfTurn { .. }
             | Input::TurnResumed

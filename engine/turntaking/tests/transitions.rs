@@ -125,6 +125,7 @@ const INPUTS: &[&str] = &[
     "score 1 0.1",
     "text 1 \" Goodbye.\"",
     "tool 1 a book \"{}\"",
+    "tool_message 1 a \"A moment.\"",
     "tool 1 a endCall \"{}\"",
     "done 1",
     "failed 1 model",

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber, Voice,
-    VoicemailDetection,
+    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber,
+    TransferDestination, Voice, VoicemailDetection,
 };
 
 /// Who answers a call, and how.
@@ -82,6 +82,15 @@ pub struct Assistant {
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
+    /// Older for a tool that transfers the call to this number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding_phone_number: Option<String>,
+    /// The same with several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forwarding_phone_numbers: Option<Vec<TransferDestination>>,
+    /// Older for a tool that ends the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_call_function_enabled: Option<bool>,
     /// Older for `server.url`, which goes before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_url: Option<String>,

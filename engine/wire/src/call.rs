@@ -1,13 +1,13 @@
 //! A call, as `GET /call/{id}` and every message about it show it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Vapi's `Call`, as far as this engine has something to say. What is absent is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Call {
-    /// `inboundPhoneCall`.
+    /// `inboundPhoneCall` or `outboundPhoneCall`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Where the call is on its way.
@@ -27,10 +27,16 @@ pub struct Call {
     /// The stored assistant that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_id: Option<String>,
-    /// The number that was called.
+    /// What this call changes of the assistant, and its variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant_overrides: Option<Map<String, Value>>,
+    /// The product's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    /// Our number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone_number_id: Option<String>,
-    /// Who called.
+    /// The other side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<Customer>,
     /// `twilio`. Deprecated by Vapi, and still read.
@@ -45,6 +51,12 @@ pub struct Call {
     /// How it is carried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
+    /// Where it is controlled while it goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor: Option<Monitor>,
+    /// Whom the caller was connected to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Value>,
     /// What was said: a copy of the artifact's, as older clients read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<Value>>,
@@ -67,11 +79,15 @@ pub struct Call {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallStatus {
-    /// The carrier has announced it.
+    /// The carrier was asked to place it.
+    Queued,
+    /// The carrier has announced it, or the other side's telephone rings.
     #[default]
     Ringing,
     /// The caller is connected.
     InProgress,
+    /// The caller is being connected to somebody else.
+    Forwarding,
     /// It is over.
     Ended,
 }
@@ -80,8 +96,10 @@ impl CallStatus {
     /// Vapi's word.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Ringing => "ringing",
             Self::InProgress => "in-progress",
+            Self::Forwarding => "forwarding",
             Self::Ended => "ended",
         }
     }
@@ -94,6 +112,26 @@ pub struct Customer {
     /// E.164, where the carrier tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
+    /// As the product names them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// An address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The product's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Dialled once the call was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+}
+
+/// Where a call is controlled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Monitor {
+    /// Takes `say` and `end-call`.
+    pub control_url: String,
 }
 
 /// How a call is carried.

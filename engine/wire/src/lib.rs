@@ -12,9 +12,11 @@ mod ended_reason;
 mod error;
 mod idle;
 mod model;
+mod new_call;
 mod phone_number;
 mod server;
 mod speaking;
+mod tool;
 mod transcriber;
 mod voice;
 mod voicemail;
@@ -24,18 +26,23 @@ pub use assistant::{
     OneOrMany, SmartDenoisingPlan,
 };
 pub use call::{
-    Artifact, Call, CallStatus, Customer, MonoRecording, PerformanceMetrics, Recording, Transport,
-    TurnLatency,
+    Artifact, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics, Recording,
+    Transport, TurnLatency,
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
-pub use model::{Function, Message, MessageRole, Model, Tool};
+pub use model::{Function, Message, MessageRole, Model};
+pub use new_call::{NewCall, NewCustomer};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
+};
+pub use tool::{
+    TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter, TransferDestination,
+    TransferMessage, TransferPlan,
 };
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};

@@ -1,7 +1,9 @@
-//! The language model, its instructions and its tools.
+//! The language model and its instructions.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::Tool;
 
 /// Which model replies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Model {
     /// What the model may call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
+    /// Stored tools that the model may call, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_ids: Option<Vec<String>>,
     /// 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
@@ -60,18 +65,6 @@ pub enum MessageRole {
     Tool,
     /// The caller.
     User,
-}
-
-/// Something the model may call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Tool {
-    /// `function`, `endCall` and others.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// What the model sees.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<Function>,
 }
 
 /// A tool as the model sees it.

@@ -8,12 +8,15 @@ mod providers;
 mod server;
 mod start_speaking;
 mod stop_speaking;
+mod tools;
+mod transfer;
 mod voicemail;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use turntaking::language::Language;
@@ -21,11 +24,11 @@ use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
 use super::{Background, Config, Defaults, Model, Transcriber, Voice};
-use crate::llm::{ChatMessage, ToolDefinition};
+use crate::llm::ChatMessage;
+use crate::tools::{MessageKind, Tool, Work};
 
 use keypad::keypad;
-pub(super) use prompt::tool;
-use prompt::{messages, tools};
+use prompt::messages;
 pub use providers::Unserved;
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
 pub use server::Server;
@@ -33,10 +36,14 @@ pub(super) use server::sound_server;
 use server::{messages_of, server_of};
 use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
+pub(super) use tools::tool;
+use tools::tools;
 use voicemail::voicemail;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
 const MIN_CHARACTERS: u32 = 30;
+/// A tool that answers sooner needs no words: as long as a reply takes anyway.
+const FILLER_AFTER: Duration = Duration::from_millis(500);
 /// Vapi's `model.maxTokens` where nobody sends one.
 const MAX_TOKENS: u32 = 250;
 
@@ -58,7 +65,9 @@ pub struct Assistant {
     /// What the conversation begins with: the system prompt, as a rule.
     pub messages: Vec<ChatMessage>,
     /// What the model may call.
-    pub tools: Vec<ToolDefinition>,
+    pub tools: Vec<Tool>,
+    /// How long a wait for a tool is before a filler that nobody configured is said.
+    pub filler_after: Duration,
     /// Sampling temperature, 0 to 2; `None`: the model's own.
     pub temperature: Option<f32>,
     /// Longest reply, in tokens.
@@ -164,7 +173,11 @@ impl Assistant {
     fn complete(wire: wire::Assistant, config: &Config, check: &mut Validation) -> Self {
         check.length("name", wire.name.as_deref(), 0..=40);
         let language = language(&wire);
-        let settings = settings(&wire, &language, config, check);
+        let mut settings = settings(&wire, &language, config, check);
+        let tools = tools(&wire, &language, check);
+        if settings.end_call_message.is_empty() {
+            settings.end_call_message = farewell(&tools);
+        }
         let server = server_of(&wire, check);
         let server_messages = messages_of(&wire, check);
         let endpointing = endpointing_server(&wire, check);
@@ -181,7 +194,6 @@ impl Assistant {
         let model = wire.model.unwrap_or_default();
         let temperature = check.range("model.temperature", model.temperature, 0.0..=2.0);
         let max_tokens = check.whole("model.maxTokens", model.max_tokens, 50..=10_000);
-        let tools = tools(model.tools.as_deref().unwrap_or_default(), check);
         let messages = messages(model.messages.as_deref().unwrap_or_default(), check);
 
         let (transcriber, no_transcriber) = transcriber_of(&transcriber, config, check);
@@ -197,6 +209,10 @@ impl Assistant {
             model,
             messages,
             tools,
+            filler_after: match config.defaults {
+                Defaults::Causerie => FILLER_AFTER,
+                Defaults::Vapi => Duration::ZERO,
+            },
             temperature: temperature.map(|temperature| temperature as f32),
             max_tokens: max_tokens.unwrap_or(MAX_TOKENS),
             speed: speed.map_or(1.0, |speed| speed as f32),
@@ -219,6 +235,14 @@ impl Assistant {
             without_effect: BTreeSet::new(),
         }
     }
+}
+
+/// What the tool that ends the call has the assistant say.
+fn farewell(tools: &[Tool]) -> String {
+    let ends = tools.iter().filter(|tool| tool.work == Work::EndCall);
+    let mut said = ends.flat_map(|tool| tool.messages.0.iter().flatten());
+    let start = said.find(|message| matches!(message.kind, MessageKind::Start { .. }));
+    start.map(|message| message.text.clone()).unwrap_or_default()
 }
 
 /// The BCP 47 tag of the language both speak.
@@ -420,7 +444,7 @@ mod tests {
         assert_eq!(assistant.voice.voice.as_deref(), Some("fr"));
         assert_eq!((assistant.speed, assistant.min_phrase_characters), (1.2, 12));
         assert_eq!(assistant.model.name, "gpt-4o");
-        assert_eq!(assistant.tools[0].name, "endCall");
+        assert_eq!(assistant.tools[0].definition.name, "endCall");
         assert!(!assistant.record);
     }
 
@@ -538,11 +562,8 @@ mod tests {
         .expect("it is sound");
         let expected = [
             "analysisPlan",
-            "model.toolIds",
-            "model.tools.async",
-            "model.tools.destinations",
             "model.tools.function.strict",
-            "model.tools.type transferCall",
+            "model.tools.type transferCall without destinations",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }

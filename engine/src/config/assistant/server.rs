@@ -46,7 +46,7 @@ const MESSAGES: &[&str] = &[
 ];
 
 /// A server of the customer's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Server {
     /// Its address.
     pub url: ServerUrl,
@@ -54,6 +54,15 @@ pub struct Server {
     pub headers: Vec<(String, Secret)>,
     /// How long it may take.
     pub timeout: Duration,
+    /// When a request is made again; `None`: never.
+    pub backoff: Option<wire::BackoffPlan>,
+}
+
+impl Server {
+    /// The server that `wire` describes; `None` where it is not sound.
+    pub fn of(wire: &wire::Server) -> Option<Self> {
+        server(wire, "server", &mut Validation::default())
+    }
 }
 
 /// Reads the server at `path`.
@@ -86,7 +95,10 @@ pub(super) fn server(wire: &wire::Server, path: &str, check: &mut Validation) ->
         check.range(&format!("{path}.backoffPlan.baseDelaySeconds"), delay, 0.0..=10.0);
     }
     match wire.url.as_deref().map(ServerUrl::exact) {
-        Some(Ok(url)) => Some(Server { url, headers, timeout: timeout.unwrap_or(TIMEOUT) }),
+        Some(Ok(url)) => {
+            let (timeout, backoff) = (timeout.unwrap_or(TIMEOUT), wire.backoff_plan.clone());
+            Some(Server { url, headers, timeout, backoff })
+        }
         Some(Err(_)) => {
             check.problem(format!("{path}.url must be a URL address"));
             None

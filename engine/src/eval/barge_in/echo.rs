@@ -10,50 +10,35 @@ use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
 use super::super::line;
+use crate::carrier::LineEcho;
 use crate::transport::scripted::ScriptedLeg;
-use crate::transport::{MediaTransport, TransportEvent};
+use crate::transport::{MediaTransport, Playback, TransportEvent};
 
 /// What comes back of what the assistant is heard to say.
 #[derive(Clone, Debug)]
 pub(in crate::eval) enum Echo {
-    /// It is delayed and fainter, by an impulse response (1.0: as loud as it was).
-    Path(Vec<f32>),
+    /// The line returns it.
+    Line(LineEcho),
     /// It was recorded: at each sample of the reply, what the microphone heard. So the echo stops
     /// where the voice does, and goes on with it.
     Recorded(Vec<i16>),
 }
 
-/// A scripted leg with an echo in the caller's audio. What is heard and what echoes of it are in
-/// the same frame, but for the response's own delay.
+/// A scripted leg with a recorded echo in the caller's audio. What is heard and what echoes of it
+/// are in the same frame.
 pub(in crate::eval) struct EchoLeg {
     leg: ScriptedLeg,
-    echo: Echo,
+    echo: Vec<i16>,
     /// How far the reply was heard.
     playhead: u64,
     turn: TurnId,
-    /// What was heard in the frame to come.
-    frame: Vec<i16>,
-    /// Which samples of the reply those are.
+    /// Which samples of the reply are heard in the frame to come.
     range: Range<u64>,
-    /// What was heard before it, the newest last: as long as the response.
-    before: Vec<i16>,
 }
 
 impl EchoLeg {
-    pub(in crate::eval) fn new(leg: ScriptedLeg, echo: Echo) -> Self {
-        let taps = match &echo {
-            Echo::Path(response) => response.len(),
-            Echo::Recorded(_) => 0,
-        };
-        Self {
-            leg,
-            echo,
-            playhead: 0,
-            turn: TurnId(0),
-            frame: Vec::new(),
-            range: 0..0,
-            before: vec![0; taps],
-        }
+    pub(in crate::eval) fn new(leg: ScriptedLeg, echo: Vec<i16>) -> Self {
+        Self { leg, echo, playhead: 0, turn: TurnId(0), range: 0..0 }
     }
 
     fn play(&mut self, turn: TurnId, until: u64) {
@@ -61,36 +46,17 @@ impl EchoLeg {
             (self.turn, self.playhead) = (turn, 0);
         }
         self.range = self.playhead.min(until)..until;
-        self.frame.clear();
-        self.leg.reply_samples(turn, self.range.clone(), &mut self.frame);
         self.playhead = until;
     }
 
     /// Adds the echo of this frame to the caller's.
     fn add(&mut self, caller: &mut [i16]) {
-        self.frame.resize(caller.len(), 0);
-        match &self.echo {
-            Echo::Recorded(heard) => {
-                let from = (self.range.start as usize).min(heard.len());
-                let to = (self.range.end as usize).min(heard.len());
-                for (sample, echo) in caller.iter_mut().zip(&heard[from..to]) {
-                    *sample = sample.saturating_add(*echo);
-                }
-            }
-            Echo::Path(response) => {
-                let taps = response.len();
-                self.before.extend(&self.frame);
-                for (at, sample) in caller.iter_mut().enumerate() {
-                    let heard = &self.before[at + 1..at + 1 + taps];
-                    let echo: f32 =
-                        heard.iter().rev().zip(response).map(|(&s, tap)| f32::from(s) * tap).sum();
-                    *sample = sample.saturating_add(echo.round() as i16);
-                }
-                self.before.drain(..self.frame.len());
-            }
+        let place = |at: u64| (at as usize).min(self.echo.len());
+        let echo = &self.echo[place(self.range.start)..place(self.range.end)];
+        for (sample, echo) in caller.iter_mut().zip(echo) {
+            *sample = sample.saturating_add(*echo);
         }
         line::through_mulaw(caller);
-        self.frame.clear();
         self.range = 0..0;
     }
 }
@@ -136,16 +102,20 @@ impl MediaTransport for EchoLeg {
         self.leg.stop(now)
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
-        self.leg.set_background(ambience);
-    }
-
     fn run(&self) -> u64 {
         self.leg.run()
     }
 
+    fn playback(&self) -> Option<Playback> {
+        self.leg.playback()
+    }
+
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.leg.reply_samples(turn, range, out);
+    }
+
+    fn set_background(&mut self, ambience: Arc<Ambience>) {
+        self.leg.set_background(ambience);
     }
 
     fn close(&mut self, now: Instant) {
@@ -164,7 +134,7 @@ mod tests {
     use crate::transport::scripted::ScriptedLine;
 
     /// The caller's audio of `frames` frames while the reply `said` is played, and held in between.
-    fn heard(echo: Echo, said: &[i16], frames: u64, hold: Range<u64>) -> Vec<i16> {
+    fn heard(echo: Vec<i16>, said: &[i16], frames: u64, hold: Range<u64>) -> Vec<i16> {
         let line = ScriptedLine {
             rate: line::RATE,
             latency: Duration::ZERO,
@@ -197,19 +167,6 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_response_delays_and_weakens() {
-        let mut response = vec![0.0; 200];
-        response[170] = 0.5;
-        let mut said = vec![0; 480];
-        said[3] = 8_000;
-        let heard = heard(Echo::Path(response), &said, 4, 99..99);
-        let loudest = heard.iter().enumerate().max_by_key(|(_, s)| s.unsigned_abs());
-        let (at, sample) = loudest.expect("samples");
-        assert_eq!(at, 173);
-        assert!((3_800..=4_200).contains(sample), "{sample}");
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_recorded_echo_stops_and_goes_on_with_the_voice() {
         let recorded: Vec<i16> = (0..480)
             .map(|n| {
@@ -222,7 +179,7 @@ mod tests {
                 }
             })
             .collect();
-        let heard = heard(Echo::Recorded(recorded), &[5; 480], 7, 3..5);
+        let heard = heard(recorded, &[5; 480], 7, 3..5);
         let frames: Vec<i16> = heard
             .chunks(160)
             .map(|frame| (f32::from(frame[80]) / 1_000.0).round() as i16)

@@ -8,6 +8,7 @@
 mod clip_voice;
 pub(super) mod echo;
 pub(super) mod material;
+mod own_voice;
 mod trial;
 mod trials;
 

@@ -123,7 +123,8 @@ impl Trial {
             ..settings.clone()
         };
         let line = match &self.echo {
-            Some(echo) => Line::Ideal(Some(echo.clone())),
+            Some(Echo::Recorded(echo)) => Line::Ideal(Some(echo.clone())),
+            Some(Echo::Line(echo)) => Line::Echoing(call::NEXT_DOOR, echo.clone()),
             None => Line::Carrier(call::NEXT_DOOR),
         };
         let staged = Staged {

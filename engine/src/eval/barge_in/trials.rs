@@ -1,6 +1,7 @@
 //! The trials that can be made of a folder: callers' words, noises, echoes, back-channels.
 
 use std::path::Path;
+use std::time::Duration;
 
 use codecs::pcm::level_dbfs;
 
@@ -11,7 +12,9 @@ use super::super::oracle::Oracle;
 use super::super::set::{Entry, Skipped};
 use super::echo::Echo;
 use super::material::{EchoPair, Material, Sound};
+use super::own_voice::own_voices;
 use super::trial::{Expected, Trial};
+use crate::carrier::LineEcho;
 
 /// Noise over callers' words, by its distance below them in dB; `None`: the recording's own line.
 const CONDITIONS: [Option<u32>; 4] = [None, Some(20), Some(10), Some(5)];
@@ -39,9 +42,13 @@ pub(super) fn make(
     skipped: &mut Vec<Skipped>,
 ) -> Vec<Trial> {
     let mut trials = Vec::new();
+    let mut clips = Vec::new();
     for entry in entries {
         match Clip::new(entry, folder, machine) {
-            Ok(clip) => trials.extend(words(entry, &clip, &material.noises)),
+            Ok(clip) => {
+                trials.extend(words(entry, &clip, &material.noises));
+                clips.push((entry, clip));
+            }
             Err(reason) => {
                 let reason = format!("as an interruption: {reason}");
                 skipped.push(Skipped { file: entry.file.clone(), reason });
@@ -61,6 +68,9 @@ pub(super) fn make(
     for pair in &material.echoes {
         trials.extend(echoes(pair, machine));
     }
+    let voices = own_voices(skipped);
+    trials.extend(voices.iter().flat_map(own_echoes));
+    trials.extend(words_over_echo(&clips, &voices));
     trials
 }
 
@@ -329,14 +339,66 @@ fn echoes(pair: &EchoPair, machine: &Machine) -> Vec<Trial> {
         0,
         Echo::Recorded(pair.heard.clone()),
     )];
-    for (loss, delay_ms) in [(10, 30), (10, 250), (20, 30), (20, 250), (30, 120)] {
-        let mut response = vec![0.0; samples(delay_ms) + 1];
-        if let Some(last) = response.last_mut() {
-            *last = 10.0_f32.powf(-(loss as f32) / 20.0);
-        }
-        let condition = format!("-{loss} dB after {delay_ms} ms");
+    for (loss, delay_ms) in LINES {
+        let echo = line_echo(loss, delay_ms);
+        let condition = condition(loss, delay_ms);
         let how = name(&condition);
-        trials.push(trial(how, "echo, line", condition, Expected::GoOn, 0, Echo::Path(response)));
+        trials.push(trial(how, "echo, line", condition, Expected::GoOn, 0, Echo::Line(echo)));
+    }
+    trials
+}
+
+/// Echoes of lines: how much fainter than the voice in dB, and how late in ms.
+const LINES: [(u32, u64); 8] =
+    [(6, 40), (10, 250), (15, 120), (20, 30), (20, 500), (25, 300), (30, 120), (35, 600)];
+/// Which of them come from a loudspeaker that is driven too far.
+const OVERDRIVEN: [usize; 2] = [2, 5];
+/// Where that begins, of 32768: peaks of a voice are 10 dB above.
+const OVERDRIVEN_AT: f32 = 3_000.0;
+/// One caller in so many speaks over an echo.
+const OVER_ECHO_EVERY: usize = 6;
+
+fn condition(loss: u32, delay_ms: u64) -> String {
+    format!("-{loss} dB after {delay_ms} ms")
+}
+
+fn line_echo(loss: u32, delay_ms: u64) -> LineEcho {
+    LineEcho::hybrid(line::RATE, Duration::from_millis(delay_ms), loss as f32)
+}
+
+/// The echo of the assistant's own voice, alone.
+fn own_echoes(voice: &Sound) -> Vec<Trial> {
+    let trial = |(at, (loss, delay_ms)): (usize, (u32, u64))| {
+        let mut echo = line_echo(loss, delay_ms);
+        let mut class = "echo, own voice";
+        if OVERDRIVEN.contains(&at) {
+            echo = echo.overdriven(OVERDRIVEN_AT);
+            class = "echo, own voice overdriven";
+        }
+        let condition = condition(loss, delay_ms);
+        let name = format!("{} {condition}", voice.name);
+        let silence = vec![0; voice.samples.len().saturating_sub(samples(2_500))];
+        let mut trial = alone(name, class, &condition, silence, 0, Expected::GoOn);
+        trial.onset = 0;
+        trial.echo = Some(Echo::Line(echo));
+        trial.voice = Some(voice.samples.clone());
+        trial
+    };
+    LINES.into_iter().enumerate().map(trial).collect()
+}
+
+/// Callers' words over the echo of the assistant's voice.
+fn words_over_echo(clips: &[(&Entry, Clip)], voices: &[Sound]) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (at, (entry, clip)) in clips.iter().step_by(OVER_ECHO_EVERY).enumerate() {
+        let Some(voice) = voices.get(at % voices.len().max(1)) else { break };
+        let (loss, delay_ms) = LINES[at % LINES.len()];
+        let Some(mut trial) = words(entry, clip, &[]).into_iter().next() else { continue };
+        trial.class = "words over echo".to_owned();
+        trial.condition = condition(loss, delay_ms);
+        trial.echo = Some(Echo::Line(line_echo(loss, delay_ms)));
+        trial.voice = Some(voice.samples.clone());
+        trials.push(trial);
     }
     trials
 }

@@ -28,7 +28,7 @@ use super::outbound::{FrameWriter, MarkName};
 use super::playout::{Playout, PlayoutCounts, PlayoutSettings, Transmit};
 use super::round_trip::RoundTrip;
 use crate::transport::egress_clock::Ticker;
-use crate::transport::media::{LegEnd, MediaTransport, TransportEvent};
+use crate::transport::media::{LegEnd, MediaTransport, Playback, TransportEvent};
 
 /// Base64 with or without its padding, and with whatever is in the bits that do not count.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -454,6 +454,10 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
 
     fn reply_samples(&self, turn: TurnId, range: Range<u64>, out: &mut Vec<i16>) {
         self.playout.reply_samples(turn, range, out);
+    }
+
+    fn playback(&self) -> Option<Playback> {
+        self.playout.playback()
     }
 
     fn set_background(&mut self, ambience: Arc<Ambience>) {

@@ -8,6 +8,7 @@ mod message;
 mod outbound;
 mod playhead;
 mod playout;
+pub mod rest;
 mod round_trip;
 pub mod signature;
 pub mod token;

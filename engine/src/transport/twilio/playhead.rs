@@ -79,6 +79,11 @@ impl Playhead {
         self.origin = best.max(self.earliest);
     }
 
+    /// When the run's first sample was, or will be, played.
+    pub(crate) fn began(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.origin + audio(self.first)).unwrap_or(0))
+    }
+
     /// The sample being played at `now`, as if the run never ended.
     pub(crate) fn at(&self, now: Instant) -> u64 {
         let played = (micros(now) - self.origin).max(0) / SAMPLE;

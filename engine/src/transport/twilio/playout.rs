@@ -32,6 +32,7 @@ use turntaking::time::Instant;
 use super::background::{self, Background, Start};
 use super::outbound::MarkName;
 use super::playhead::{Path, Playhead};
+use crate::transport::media::Playback;
 
 /// 20 ms at 8 kHz.
 const FRAME: u64 = 160;
@@ -147,6 +148,8 @@ struct Reply {
     sent: u64,
     /// The run of audio at the carrier; `None` before the first frame and after a clear.
     run: Option<Playhead>,
+    /// The run before it that a clear cut, and where.
+    cut_run: Option<(Playhead, u64)>,
     /// Its number.
     run_number: u64,
     /// The end and the number of the run before it, where not all of it was reported when the
@@ -187,6 +190,7 @@ impl Reply {
             state: State::Playing,
             sent: 0,
             run: None,
+            cut_run: None,
             run_number: 0,
             dry_at: None,
             next_mark: 0,
@@ -231,7 +235,7 @@ impl Reply {
         self.reported = at;
         self.reported_run = self.run_number;
         self.state = state;
-        self.run = None;
+        self.cut_run = self.run.take().map(|run| (run, at));
         self.dry_at = None;
         self.unreported.clear();
         self.acknowledged = None;
@@ -372,6 +376,17 @@ impl Playout {
     /// See [`crate::transport::MediaTransport::run`].
     pub(crate) fn run(&self) -> u64 {
         self.current.as_ref().map_or(0, |reply| reply.reported_run)
+    }
+
+    /// See [`crate::transport::MediaTransport::playback`].
+    pub(crate) fn playback(&self) -> Option<Playback> {
+        let reply = self.current.as_ref()?;
+        let (run, until) = match (&reply.run, &reply.cut_run) {
+            (Some(run), _) => (run, None),
+            (None, Some((run, until))) => (run, Some(*until)),
+            (None, None) => return None,
+        };
+        Some(Playback { turn: reply.turn, first: run.first(), at: run.began(), until })
     }
 
     /// The next frame to send at `now`, if one is due; audio goes to `payload` (emptied first).

@@ -87,6 +87,86 @@ pub fn reject() -> String {
     })
 }
 
+/// Who is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// A number, and an extension that is dialled once it answers.
+    Number {
+        /// E.164, as a rule.
+        number: String,
+        /// Its digits.
+        extension: Option<String>,
+    },
+    /// `sip:...`.
+    Sip(String),
+}
+
+impl Party {
+    /// What the model chooses by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Number { number, .. } => number,
+            Self::Sip(uri) => uri,
+        }
+    }
+}
+
+/// A call to somebody else, whom the caller is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial<'a> {
+    /// Who is seen to call; `None`: the caller.
+    pub caller_id: Option<String>,
+    /// How long it rings, in seconds.
+    pub ring_seconds: u32,
+    /// Who is called.
+    pub target: &'a Party,
+}
+
+/// Connects the caller to somebody else. The caller hears it ring.
+///
+/// # Errors
+///
+/// Where a number or an address cannot be carried.
+pub fn dial(dial: &Dial<'_>) -> Result<String, TwimlError> {
+    check("the caller id", dial.caller_id.as_deref().unwrap_or_default())?;
+    check("the destination", dial.target.name())?;
+    let timeout = dial.ring_seconds.to_string();
+    Ok(respond(|writer| {
+        let mut element = writer
+            .create_element("Dial")
+            .with_attributes([("answerOnBridge", "true"), ("timeout", timeout.as_str())]);
+        if let Some(caller) = &dial.caller_id {
+            element = element.with_attribute(("callerId", caller.as_str()));
+        }
+        element.write_inner_content(|writer| {
+            match dial.target {
+                Party::Number { number, extension } => {
+                    let mut element = writer.create_element("Number");
+                    // Half a second for the other side to listen (a `w` each).
+                    let digits = extension.as_ref().map(|extension| format!("w{extension}"));
+                    if let Some(digits) = &digits {
+                        element = element.with_attribute(("sendDigits", digits.as_str()));
+                    }
+                    element.write_text_content(BytesText::new(number))?;
+                }
+                Party::Sip(uri) => {
+                    writer.create_element("Sip").write_text_content(BytesText::new(uri))?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }))
+}
+
+/// Ends a call that was answered.
+pub fn hang_up() -> String {
+    respond(|writer| {
+        writer.create_element("Hangup").write_empty()?;
+        Ok(())
+    })
+}
+
 /// Says something in Twilio's own voice, then hangs up.
 ///
 /// # Errors
@@ -166,6 +246,25 @@ mod tests {
             connect_stream("wss://a/b", &[("n", "\u{1b}")]),
             Err(TwimlError::Character { character: 0x1b, .. })
         ));
+    }
+
+    #[test]
+    fn a_transfer() {
+        let extension = Some("12".to_owned());
+        let target = Party::Number { number: "+33123456789".to_owned(), extension };
+        let caller_id = Some("+33600000000".to_owned());
+        let twiml = dial(&Dial { caller_id, ring_seconds: 20, target: &target });
+        assert_eq!(
+            twiml.expect("valid"),
+            format!(
+                "{HEAD}<Response><Dial answerOnBridge=\"true\" timeout=\"20\" \
+                 callerId=\"+33600000000\"><Number sendDigits=\"w12\">+33123456789</Number>\
+                 </Dial></Response>"
+            )
+        );
+        let target = Party::Sip("sip:a@b.example".to_owned());
+        let twiml = dial(&Dial { caller_id: None, ring_seconds: 60, target: &target });
+        assert!(twiml.expect("valid").contains("<Sip>sip:a@b.example</Sip>"));
     }
 
     #[test]

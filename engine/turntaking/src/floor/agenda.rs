@@ -18,16 +18,18 @@ pub(super) const MOST_ORDERS: usize = 8;
 const TOOL_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Floor {
-    pub(super) fn on_say(&mut self, now: Instant, text: &str, end_call_after: bool) {
-        if text.trim().is_empty() {
+    pub(super) fn on_say(&mut self, now: Instant, order: Order) {
+        // A tool may say nothing, and wait until nobody speaks.
+        if order.text.trim().is_empty() && order.tool.is_none() {
             self.counters.invalid += 1;
             return;
         }
         if matches!(self.state, State::Closing(_)) || self.orders.len() >= MOST_ORDERS {
             self.counters.dropped_orders += 1;
+            self.tell_said(order.tool);
             return;
         }
-        self.orders.push_back(Order { text: text.to_owned(), end_call_after });
+        self.orders.push_back(order);
         if self.connected && matches!(self.state, State::Listening) {
             self.take_floor(now);
         }
@@ -49,6 +51,10 @@ impl Floor {
         }
         if now < self.backoff_until || self.keypad.deadline().is_some() {
             return;
+        }
+        while self.orders.front().is_some_and(|order| order.text.trim().is_empty()) {
+            let silent = self.orders.pop_front();
+            self.tell_said(silent.and_then(|order| order.tool));
         }
         let reply = if self.greeting_due {
             self.greeting_due = false;

@@ -57,6 +57,7 @@ impl Floor {
     /// The same with a farewell of its own.
     fn close_with(&mut self, now: Instant, reason: EndReason, text: String) {
         self.drop_reply(now);
+        self.drop_tool_messages();
         self.state = State::Closing(Closing::new(reason, now));
         if self.connected && !text.trim().is_empty() {
             let reply = self.say(now, Cause::Farewell, text);

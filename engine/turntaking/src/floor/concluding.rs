@@ -105,6 +105,9 @@ impl Floor {
             self.history.push(Entry::Assistant { turn: reply.turn, text: text.clone(), complete });
             self.tell(Event::AssistantHeard { turn: reply.turn, text, complete });
         }
+        if let Cause::Order(order) = &reply.cause {
+            self.tell_said(order.tool.clone());
+        }
         self.enter_tools(reply);
     }
 
@@ -121,8 +124,7 @@ impl Floor {
             self.history.push(Entry::ToolCall { turn, id, name, arguments });
         }
         for (id, result) in results {
-            self.history.insert_result(turn, &id, &result);
-            self.toolbox.result_entered(self.history.revision());
+            self.enter_result(turn, &id, &result);
         }
     }
 }

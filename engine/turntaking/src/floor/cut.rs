@@ -98,7 +98,7 @@ impl Floor {
                 self.tell(Event::TurnReopened);
             }
             Cause::Greeting => self.greeting_due = true,
-            Cause::Order(order) => self.orders.push_front(order),
+            Cause::Order(order) => self.put_back(order),
             Cause::Idle { rule, action } => self.idle.put_back(rule, action),
             Cause::Results | Cause::Farewell | Cause::ClosedTurn => {}
         }

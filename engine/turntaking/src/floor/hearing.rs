@@ -61,6 +61,24 @@ impl Floor {
         }
     }
 
+    /// A noise that resembles a voice only holds the assistant; once it is a voice it may do more.
+    pub(super) fn on_noise_suspected(&mut self, now: Instant, noise: bool) {
+        if !self.caller.suspect_noise(noise) {
+            self.counters.late += 1;
+            return;
+        }
+        if noise {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Hearing) {
+            State::Speaking(speaking) if !self.is_uninterruptible(&speaking.reply) => {
+                self.hold(now, speaking.reply);
+            }
+            state => self.state = state,
+        }
+        self.judge(now);
+    }
+
     pub(super) fn on_speech_stopped(&mut self, now: Instant, since: Instant) {
         let since = since.min(now);
         let Some(began) = self.caller.voicing() else {
@@ -77,6 +95,33 @@ impl Floor {
                 yielding.voiced += since.since(began);
                 self.judge(now);
             }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_echo_suspected(&mut self) {
+        if self.caller.voicing().is_some() {
+            self.caller.suspect_echo();
+        } else {
+            self.counters.late += 1;
+        }
+    }
+
+    /// The caller did not say that: the assistant did. Playback goes on, and the words are no turn.
+    pub(super) fn on_echo_found(&mut self, now: Instant, since: Instant) {
+        let since = since.min(now);
+        self.counters.echoes += 1;
+        if self.caller.take_back(since) {
+            self.hint(RecognizerHint::Pause);
+            self.tell(Event::SpeechUpdate { role: Role::User, started: false });
+        }
+        match self.state {
+            State::Speaking(_) | State::Yielding(_) | State::Thinking(_) => {
+                self.caller.close(self.caller.pieces(), now);
+                self.hint(RecognizerHint::TurnEnded);
+                self.play_on(now);
+            }
+            State::Hearing => self.settle(now, since),
             _ => {}
         }
     }

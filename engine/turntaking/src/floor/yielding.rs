@@ -77,6 +77,8 @@ impl Floor {
             words: self.caller.text(),
             voiced: yielding.voiced + current,
             voicing,
+            perhaps_noise: self.caller.may_be_noise(),
+            perhaps_echo: self.caller.may_be_echo(),
             overdue: now >= self.verdict_at(yielding),
         };
         let plan = &self.settings.stop_speaking;
@@ -117,7 +119,7 @@ impl Floor {
     }
 
     /// It was no interruption: playback goes on as soon as it is known from where.
-    fn play_on(&mut self, now: Instant) {
+    pub(super) fn play_on(&mut self, now: Instant) {
         let State::Yielding(yielding) = &mut self.state else { return };
         if yielding.held.is_none() {
             yielding.resume.get_or_insert(now);

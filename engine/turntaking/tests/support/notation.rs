@@ -44,6 +44,8 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["timeout"] => Input::Timeout,
         ["speech", since] => Input::SpeechStarted { since: moment(since)? },
         ["silence", since] => Input::SpeechStopped { since: moment(since)? },
+        ["perhaps_noise"] => Input::NoiseSuspected,
+        ["voice"] => Input::VoiceConfirmed,
         ["beep", until] => Input::Beep { until: moment(until)? },
         ["words", segment, words, stability] => transcript(segment, words, stability, at)?,
         ["words", segment, words, stability, covers] => {
@@ -75,10 +77,16 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
             name: name.to_owned().into(),
             arguments: arguments.to_owned().into(),
         },
-        ["result", turn, id, result] => Input::ToolResult {
+        ["result", turn, id, result, ref answered @ ..] => Input::ToolResult {
             turn: turn_id(turn)?,
             id: id.to_owned().into(),
             result: result.to_owned().into(),
+            answered: answered == ["answered"],
+        },
+        ["tool_message", turn, id, text] => Input::ToolMessage {
+            turn: turn_id(turn)?,
+            id: id.to_owned().into(),
+            text: text.to_owned().into(),
         },
         ["span", turn, from, to, began, ended] => Input::Span {
             turn: turn_id(turn)?,
@@ -220,6 +228,7 @@ fn show_event(event: &Event) -> String {
         }
         Event::UserInterrupted { turn } => format!("interrupted {}", turn.0),
         Event::FalseInterruption { turn } => format!("false interruption {}", turn.0),
+        Event::ToolMessageSaid { turn, id } => format!("said of {} {id}", turn.0),
         Event::VoicemailDetected => "voicemail".to_owned(),
         Event::TurnLatency { turn, times, speculative } => {
             let ended = moment_or_dash(times.speech_ended);

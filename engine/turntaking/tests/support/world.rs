@@ -360,8 +360,15 @@ impl World {
         if self.running.is_empty() {
             return;
         }
-        let (turn, id) = self.running.remove(usize::from(how) % self.running.len());
-        self.tell(Input::ToolResult { turn, id: id.into(), result: "free".into() });
+        let chosen = usize::from(how) % self.running.len();
+        if how % 4 == 1 {
+            let (turn, id) = self.running[chosen].clone();
+            self.tell(Input::ToolMessage { turn, id: id.into(), text: "A moment.".into() });
+            return;
+        }
+        let (turn, id) = self.running.remove(chosen);
+        let answered = how % 8 == 7;
+        self.tell(Input::ToolResult { turn, id: id.into(), result: "free".into(), answered });
     }
 
     /// The clock of one source runs behind the others'.
@@ -388,7 +395,12 @@ impl World {
             3 => Input::ReplyText { turn: old, text: "late words ".into() },
             4 => Input::ReplyDone { turn: old },
             5 => Input::ReplyFailed { turn: old, stage: Stage::Voice },
-            6 => Input::ToolResult { turn: old, id: "unknown".into(), result: "".into() },
+            6 => Input::ToolResult {
+                turn: old,
+                id: "unknown".into(),
+                result: "".into(),
+                answered: how % 2 == 1,
+            },
             7 => Input::TurnScore { pause: u32::from(how / 16), complete: Probability::new(1.0) },
             8 => Input::Voiced { turn: old, until: far, complete: true },
             9 => Input::ReplyToolCall {
@@ -408,6 +420,8 @@ impl World {
             12 if how > 128 => {
                 Input::EndpointingAnswer { look: u32::from(how), wait: Some(Duration::ZERO) }
             }
+            12 if how > 96 => Input::NoiseSuspected,
+            12 if how > 64 => Input::VoiceConfirmed,
             12 => Input::Digit { digit: '☎' },
             _ => {
                 // A span outside the live reply's text.

@@ -1,0 +1,137 @@
+//! A call to be placed: `POST /call`.
+
+use super::phone_number::is_e164;
+use super::validation::Validation;
+
+/// A call that cannot be placed: everything that is wrong with the order, in Vapi's words, or what
+/// of it is not served here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallProblem {
+    /// The order is not sound.
+    Invalid(Vec<String>),
+    /// It asks for something of Vapi's that is not here.
+    NotServed(&'static str),
+}
+
+/// Understands `json`, an order to place a call.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn new_call(json: &str) -> Result<wire::NewCall, CallProblem> {
+    let mut check = Validation::of("call");
+    let call = check.read::<wire::NewCall>(json);
+    let Some(call) = call else { return Err(CallProblem::Invalid(check.finish().0)) };
+    validate(&call, &mut check);
+    let (problems, _) = check.finish();
+    if !problems.is_empty() {
+        return Err(CallProblem::Invalid(problems));
+    }
+    match not_served(&call) {
+        Some(field) => Err(CallProblem::NotServed(field)),
+        None => Ok(call),
+    }
+}
+
+fn validate(call: &wire::NewCall, check: &mut Validation) {
+    check.length("name", call.name.as_deref(), 0..=40);
+    check.one_of("type", call.kind.as_deref(), &["outboundPhoneCall"]);
+    match (&call.customer, &call.customers) {
+        (Some(_), Some(_)) => check.problem("customer and customers must not both be sent"),
+        (Some(customer), None) => validate_customer(customer, "customer", check),
+        (None, Some(customers)) => {
+            for (index, customer) in customers.iter().enumerate() {
+                validate_customer(customer, &format!("customers.{index}"), check);
+            }
+        }
+        (None, None) if call.customer_id.is_none() && call.transport.is_none() => {
+            check.problem("customer should not be empty");
+        }
+        (None, None) => {}
+    }
+}
+
+fn validate_customer(customer: &wire::NewCustomer, path: &str, check: &mut Validation) {
+    for (name, text, longest) in [
+        ("name", &customer.name, 40),
+        ("email", &customer.email, 40),
+        ("externalId", &customer.external_id, 40),
+        ("extension", &customer.extension, 10),
+    ] {
+        check.length(&format!("{path}.{name}"), text.as_deref(), 0..=longest);
+    }
+    match customer.number.as_deref() {
+        Some(number) if customer.is_e164 != Some(false) && !is_e164(number) => {
+            check.problem(format!(
+                "{path}.number must be in the E.164 format, such as +33123456789"
+            ));
+        }
+        None if customer.sip_uri.is_none() => {
+            check.problem(format!("{path}.number should not be empty"));
+        }
+        Some(_) | None => {}
+    }
+}
+
+/// The first field that asks for something that is not here.
+fn not_served(call: &wire::NewCall) -> Option<&'static str> {
+    let fields = [
+        ("assistantVersion", call.assistant_version.is_some()),
+        ("customerId", call.customer_id.is_some()),
+        ("phoneNumber", call.phone_number.is_some()),
+        ("schedulePlan", call.schedule_plan.is_some()),
+        ("squad", call.squad.is_some()),
+        ("squadId", call.squad_id.is_some()),
+        ("squadOverrides", call.squad_overrides.is_some()),
+        ("transport", call.transport.is_some()),
+        ("workflow", call.workflow.is_some()),
+        ("workflowId", call.workflow_id.is_some()),
+        ("workflowOverrides", call.workflow_overrides.is_some()),
+    ];
+    let of_call = fields.iter().find(|(_, sent)| *sent).map(|(name, _)| *name);
+    let mut customers = call.customer.iter().chain(call.customers.iter().flatten());
+    let of_customer = customers.find_map(|customer| {
+        let sent = [
+            ("customer.sipUri", customer.sip_uri.is_some()),
+            ("customer.squadOverrides", customer.squad_overrides.is_some()),
+        ];
+        sent.iter().find(|(_, sent)| *sent).map(|(name, _)| *name)
+    });
+    of_call.or(of_customer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(json: &Value) -> Result<wire::NewCall, CallProblem> {
+        new_call(&json.to_string())
+    }
+
+    #[test]
+    fn an_order_as_products_send_it() {
+        let call =
+            read(&json!({"assistantId": "a", "phoneNumberId": "b", "type": "outboundPhoneCall",
+            "customer": {"number": "+33612345678", "name": "Mme Martin"}}))
+            .expect("it is sound");
+        assert_eq!(call.customer.expect("a customer").name.as_deref(), Some("Mme Martin"));
+        let free = json!({"customer": {"number": "3009", "numberE164CheckEnabled": false}});
+        assert!(read(&free).is_ok());
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_is_not_here_are_told_apart() {
+        assert_eq!(
+            read(&json!({"customr": {}, "customer": {"number": "06", "extension": "12345678901"}})),
+            Err(CallProblem::Invalid(vec![
+                "property customr should not exist".to_owned(),
+                "customer.extension must be shorter than or equal to 10 characters".to_owned(),
+                "customer.number must be in the E.164 format, such as +33123456789".to_owned(),
+            ]))
+        );
+        let squad = json!({"squadId": "s", "customer": {"number": "+33612345678"}});
+        assert_eq!(read(&squad), Err(CallProblem::NotServed("squadId")));
+    }
+}

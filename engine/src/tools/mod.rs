@@ -1,0 +1,21 @@
+//! What the model may call, and what running it means.
+//!
+//! A call of a tool is a task of its own beside the session: it speaks ([`Progress::Say`]) while it
+//! waits, and answers once ([`Progress::Done`]). However slow it is, the caller is heard and
+//! answered meanwhile.
+
+mod message;
+mod request;
+mod run;
+mod template;
+mod tool;
+mod transfer;
+mod webhook;
+
+pub use message::{Comparison, Condition, Ending, MessageKind, ToolMessage, ToolMessages};
+pub use request::ApiRequest;
+pub use run::{Answer, Invocation, Progress, Report, Spoken, Toolset};
+pub use template::render;
+pub use tool::{Tool, Work};
+pub use transfer::Destination;
+pub(crate) use transfer::parameters as destination_parameters;

@@ -1,0 +1,51 @@
+//! One tool.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{ApiRequest, Destination, ToolMessages};
+use crate::config::Server;
+use crate::llm::ToolDefinition;
+
+/// A tool of an assistant. Its `Debug` shows neither its document nor its parameters: they may hold
+/// secrets.
+#[derive(Clone, PartialEq)]
+pub struct Tool {
+    /// What the model sees.
+    pub definition: ToolDefinition,
+    /// What running it means.
+    pub work: Work,
+    /// The model is told at once that it went well, and nobody waits for the answer.
+    pub is_async: bool,
+    /// What the caller hears meanwhile.
+    pub messages: ToolMessages,
+    /// Sent beside the model's arguments, and before them.
+    pub parameters: Map<String, Value>,
+    /// The tool as it was sent, without secrets: its server is shown it.
+    pub document: Map<String, Value>,
+}
+
+/// What running a tool means.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Work {
+    /// The Floor ends the call.
+    EndCall,
+    /// A server is asked with a `tool-calls` message; `None`: the assistant's.
+    Webhook(Option<Server>),
+    /// An HTTP request is made.
+    Request(ApiRequest),
+    /// The caller is connected to somebody else.
+    Transfer(Vec<Destination>),
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool")
+            .field("name", &self.definition.name)
+            .field("work", &self.work)
+            .field("is_async", &self.is_async)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,199 @@
+//! The way of the assistant's voice into the caller's audio: how loud each band comes back.
+
+use super::frames::Frames;
+use super::spectrum::{BANDS, Levels, SILENCE};
+
+/// A level this far above the line's noise is sound, in dB.
+const AUDIBLE: f32 = 6.0;
+/// What is this far below the loudest cell says nothing: there an echo has its own noise, of codecs
+/// and rooms. In dB.
+const RANGE: f32 = 30.0;
+/// The assistant's voice is at least this loud, or there is nothing to compare. In dB.
+const FAINTEST: f32 = -50.0;
+
+/// Frames that a comparison looks back on: 400 ms. More than the evidence itself, because what the
+/// caller's line did *not* return of the voice before tells as much.
+pub(super) const WINDOW: i64 = 25;
+/// The same for what came last: the end of the evidence must fit as well as the whole, or a caller
+/// who starts to speak over an echo would pass for more of it.
+const RECENT: i64 = 8;
+
+/// A gain for each band, in dB.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Path {
+    gain: Levels,
+    /// How far what was heard of mere echo lay from what was expected, on average, in dB.
+    error: f32,
+}
+
+impl Path {
+    /// The echo to be expected where this was played.
+    pub(super) fn predict(&self, played: &Levels) -> Levels {
+        std::array::from_fn(|band| played[band] + self.gain[band])
+    }
+
+    /// Learns from a frame that was nothing but echo: gains follow what was heard, up within some
+    /// 200 ms, down within 400, because a frame may lack what was expected of it (the room swallowed
+    /// it, the carrier's canceller took it) and the next has it again.
+    pub(super) fn learn(&mut self, near: &Levels, expected: &Levels, floor: &Levels) {
+        let (mut sum, mut bands) = (0.0, 0.0_f32);
+        for band in 0..BANDS {
+            if expected[band] > floor[band] + AUDIBLE {
+                let error = near[band].max(floor[band]) - expected[band];
+                let rate = if error > 0.0 { 0.08 } else { 0.04 };
+                self.gain[band] += rate * error.clamp(-6.0, 6.0);
+                sum += error.max(0.0);
+                bands += 1.0;
+            }
+        }
+        if bands > 0.0 {
+            self.error += 0.05 * (sum / bands - self.error);
+        }
+    }
+
+    /// The level up to which `near` is louder than all of `expected` and `floor` explain: the mean
+    /// over the bands with sound of what is beyond the usual error, in dB.
+    pub(super) fn excess(&self, near: &Levels, expected: &Levels, floor: &Levels) -> f32 {
+        let usual = (USUAL * self.error).clamp(LEAST_ERROR, MOST_ERROR);
+        let (mut sum, mut audible) = (0.0, 0.0_f32);
+        for band in 0..BANDS {
+            if near[band] > floor[band] + AUDIBLE {
+                audible += 1.0;
+                let beyond = near[band] - expected[band].max(floor[band]);
+                sum += (beyond - usual).clamp(0.0, MOST);
+            }
+        }
+        sum / audible.max(FEWEST)
+    }
+
+    /// The path on which what was played (`far`, moved to where it would be heard) explains what
+    /// was heard in the frames up to `newest`, and how badly it does: the error in dB, root mean
+    /// square. `None` where there is too little of either.
+    ///
+    /// The caller's levels are compared with the reference's, moved by one gain and then by a
+    /// little for each band. Speech that is not the assistant's differs from it by about 10 dB in
+    /// most places, whatever the gain; an echo by 3 to 7.
+    pub(super) fn fit(
+        near: &Frames<Levels>,
+        far: &Frames<Levels>,
+        floor: &Levels,
+    ) -> Option<(f32, Self)> {
+        let newest = near.next() - 1;
+        let oldest = newest - WINDOW + 1;
+        let cells = || (oldest..=newest).map(|number| (near.at(number), far.at(number)));
+        let top = |levels: &Levels, top: f32| levels.iter().fold(top, |top, &level| top.max(level));
+        let (near_top, far_top) = cells()
+            .fold((SILENCE, SILENCE), |(near_top, far_top), (near, far)| {
+                (top(near, near_top), top(far, far_top))
+            });
+        if far_top < FAINTEST {
+            return None;
+        }
+        let floor = floor.map(|floor| floor.max(near_top - RANGE));
+        let both = |near: &Levels, far: &Levels, band: usize| {
+            near[band] > floor[band] + AUDIBLE && far[band] > far_top - RANGE
+        };
+
+        let (mut sum, mut weight, mut frames) = (0.0, 0.0, 0);
+        for (near, far) in cells() {
+            let mut bands = 0;
+            for band in (0..BANDS).filter(|&band| both(near, far, band)) {
+                sum += near[band] - far[band];
+                bands += 1;
+            }
+            weight += bands as f32;
+            frames += usize::from(bands >= VOICED_BANDS);
+        }
+        if frames < FEWEST_FRAMES {
+            return None;
+        }
+        let common = sum / weight;
+
+        let (mut sums, mut weights) = ([0.0; BANDS], [0.0; BANDS]);
+        for (near, far) in cells() {
+            for band in (0..BANDS).filter(|&band| both(near, far, band)) {
+                sums[band] += (near[band] - far[band] - common).clamp(-12.0, 12.0);
+                weights[band] += 1.0;
+            }
+        }
+        // A tone is like any other tone.
+        if weights.iter().filter(|&&weight| weight >= 2.0).count() < FEWEST_BANDS {
+            return None;
+        }
+        // A band of which little was heard stays near the others.
+        let gain: Levels = std::array::from_fn(|band| common + sums[band] / (weights[band] + 3.0));
+
+        let (mut all, mut recent) = (Misfit::default(), Misfit::default());
+        for (number, (near, far)) in (oldest..).zip(cells()) {
+            let mut misfit = Misfit::default();
+            for band in 0..BANDS {
+                let expected = (far[band] + gain[band]).max(floor[band]);
+                let heard = near[band].max(floor[band]);
+                if heard > floor[band] + AUDIBLE || expected > floor[band] + AUDIBLE {
+                    misfit.add(heard - expected);
+                }
+            }
+            all.join(&misfit);
+            if number > newest - RECENT {
+                recent.join(&misfit);
+            }
+        }
+        let misfit = all.root_mean_square().max(recent.root_mean_square());
+        Some((misfit, Self { gain, error: 3.0 }))
+    }
+}
+
+/// What is beyond the average error by this factor is unusual.
+const USUAL: f32 = 2.0;
+/// Bounds of the error that is usual, in dB.
+const LEAST_ERROR: f32 = 3.0;
+const MOST_ERROR: f32 = 6.0;
+/// More than this beyond it tells no more, in dB.
+const MOST: f32 = 12.0;
+/// Fewer bands than this with sound count as so many: a click is no voice.
+const FEWEST: f32 = 4.0;
+
+/// Bands with sound in a frame that is compared.
+const VOICED_BANDS: usize = 2;
+
+/// Fewest bands of evidence.
+const FEWEST_BANDS: usize = 4;
+
+/// Fewest frames of evidence: 64 ms.
+const FEWEST_FRAMES: usize = 4;
+
+/// Whether a frame has sound in `bands` of its bands or more.
+pub(super) fn is_audible(levels: &Levels, floor: &Levels, bands: usize) -> bool {
+    let audible = levels.iter().zip(floor).filter(|(level, floor)| **level > **floor + AUDIBLE);
+    audible.count() >= bands
+}
+
+/// Whether an echo of these levels may be heard at all: a detector hears voice in noise that is as
+/// loud.
+pub(super) fn may_be_heard(levels: &Levels, floor: &Levels) -> bool {
+    levels.iter().zip(floor).any(|(level, floor)| *level > *floor - AUDIBLE)
+}
+
+/// A sum of squared differences, each at most 15 dB.
+#[derive(Clone, Copy, Default)]
+struct Misfit {
+    sum: f32,
+    count: f32,
+}
+
+impl Misfit {
+    fn add(&mut self, difference: f32) {
+        let bounded = difference.abs().min(15.0);
+        self.sum += bounded * bounded;
+        self.count += 1.0;
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.count += other.count;
+    }
+
+    fn root_mean_square(&self) -> f32 {
+        (self.sum / self.count.max(1.0)).sqrt()
+    }
+}
