@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::figures::Quantiles;
 use super::plot::{self, PlotError, Series, bars, lines};
-use super::report::Report;
+use super::report::{Report, Search};
 use super::run::Outcome;
 use super::table;
 
@@ -43,7 +44,9 @@ voice are stand-ins on the network: a partial every 100 ms, the final 150 ms aft
 frame; the first token after 200 ms, then 50 a second; the first byte of a phrase after 100 ms, then \
 8 times real time. Audible: the first sample that is heard, after the true end of speech. Own \
 overhead: services that take no time, turns that end as soon as their words are there; from the end \
-of the window that closes the voice gate to the first sample played, by the engine's own clock.</p>";
+of the window that closes the voice gate to the first sample played, by the engine's own clock. \
+Peers, where there are any: the same carriers and stand-ins, on the same cores, after ours; as \
+shipped, and with 0.2 s of silence, no turn model and nothing prepared (equal).</p>";
 
 fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
     let mut svgs = Vec::new();
@@ -82,12 +85,35 @@ fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
             named.iter().map(|(name, run)| Series { name, points: run.memory.clone() }).collect();
         svgs.push(lines("memory of the engine", ("s", "MB"), &memory)?);
     }
+    let named: Vec<(String, &Outcome)> = report
+        .latency
+        .iter()
+        .map(|run| (format!("causerie, {}", run.mode), run))
+        .chain(report.peers.iter().map(|peer| (peer.name(), &peer.latency)))
+        .collect();
+    if !report.peers.is_empty() {
+        let distributions: [(&str, fn(&Outcome) -> &Quantiles); 2] = [
+            ("one call: until a reply is audible", |run| &run.figures.audible_ms),
+            ("one call: until a barge-in stops the voice", |run| &run.figures.barge_in_stop_ms),
+        ];
+        for (caption, of) in distributions {
+            let mut series = Vec::new();
+            for (name, run) in &named {
+                series.push(Series { name, points: plot::shares(&of(run).values) });
+            }
+            svgs.push(lines(caption, ("ms", "share of turns"), &series)?);
+        }
+    }
     if let Some(latency) = &report.latency {
         svgs.push(waterfall(latency)?);
     }
-    if !report.capacity.is_empty() {
+    let ours = report.capacity.iter().map(|search| (search.mode.to_owned(), search));
+    let theirs =
+        report.peers.iter().filter_map(|peer| Some((peer.name(), peer.capacity.as_ref()?)));
+    let searches: Vec<(String, &Search)> = ours.chain(theirs).collect();
+    if !searches.is_empty() {
         let mut series = Vec::new();
-        for search in &report.capacity {
+        for (name, search) in &searches {
             let mut points: Vec<(f64, f64)> = search
                 .steps
                 .iter()
@@ -96,7 +122,7 @@ fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
                 })
                 .collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            series.push(Series { name: search.mode, points });
+            series.push(Series { name, points });
         }
         let axes = ("calls on one core", "audible p95, ms");
         svgs.push(lines("capacity", axes, &series)?);
@@ -112,7 +138,7 @@ fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
 /// Medians of the stages, each from where it begins.
 fn waterfall(run: &Outcome) -> Result<String, PlotError> {
     let stages = &run.stages;
-    let median = |of: &super::figures::Quantiles| of.p50.unwrap_or(0.0);
+    let median = |of: &Quantiles| of.p50.unwrap_or(0.0);
     let end = median(&stages.first_audio);
     let transport = end - median(&stages.transport);
     let words = median(&stages.transcriber);

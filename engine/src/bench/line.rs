@@ -33,8 +33,8 @@ const OVERTIME: Duration = Duration::from_secs(15);
 /// A call to be placed.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Its announcement. The server says where the media goes.
-    pub webhook: Webhook,
+    /// Its announcement, to a server that answers with where the media goes.
+    pub webhook: Option<Webhook>,
     /// Of the media socket, as it is reached from here.
     pub media_url: String,
     /// Decides what the caller does.
@@ -89,13 +89,14 @@ pub async fn place(
 ) -> Result<CallLog, NoCall> {
     let failed = |error: &dyn std::fmt::Display| NoCall::Failed(error.to_string());
     let mut config = CarrierConfig::new(order.media_url.clone());
-    let mut webhook = order.webhook.clone();
-    webhook.call_sid.clone_from(&config.call_sid);
-    webhook.account_sid.clone_from(&config.account_sid);
-    match webhook.dial(client).await.map_err(|error| failed(&error))? {
-        Dialled::Stream { parameters, .. } => config.custom_parameters = parameters,
-        Dialled::Rejected => return Err(NoCall::Refused),
-        Dialled::Said(text) => return Err(NoCall::Failed(text)),
+    if let Some(mut webhook) = order.webhook.clone() {
+        webhook.call_sid.clone_from(&config.call_sid);
+        webhook.account_sid.clone_from(&config.account_sid);
+        match webhook.dial(client).await.map_err(|error| failed(&error))? {
+            Dialled::Stream { parameters, .. } => config.custom_parameters = parameters,
+            Dialled::Rejected => return Err(NoCall::Refused),
+            Dialled::Said(text) => return Err(NoCall::Failed(text)),
+        }
     }
     let buffers = WebSocketConfig::default().read_buffer_size(8 * 1_024).write_buffer_size(0);
     let connecting =

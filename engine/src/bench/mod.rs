@@ -16,16 +16,20 @@
 //! | [`ear`] | reads the words from the tones that were heard. Pure |
 //! | [`referee`] | compares them with what the model was told. Pure |
 //! | [`services`], [`server`] | the stand-ins, and the engine as a child process |
+//! | [`peer`] | other engines, started in the engine's place |
 //! | [`run`] | a number of calls at once |
 //! | [`soak`] | many short calls |
 //! | [`scenario`] | the runs that make the report |
+//! | [`comparison`] | those of other engines |
 //! | [`report`], [`table`], [`html`], [`plot`] | what comes out |
 
+pub mod comparison;
 pub mod ear;
 pub mod figures;
 pub mod html;
 pub mod line;
 pub mod material;
+pub mod peer;
 pub mod plot;
 pub mod referee;
 pub mod report;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::comparison::PeerReport;
 use super::run::Outcome;
 use super::server::Placement;
 
@@ -32,6 +33,9 @@ pub struct Report {
     pub soak: Option<Soak>,
     /// Services and callers that misbehave.
     pub adversarial: Vec<Trial>,
+    /// Other engines, under the same load.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<PeerReport>,
 }
 
 /// What it ran on.
@@ -101,7 +105,7 @@ pub struct Capacity {
 /// A search for the most calls.
 #[derive(Clone, Debug, Serialize)]
 pub struct Search {
-    /// `turn_model` or `vad_only`.
+    /// `turn_model` or `vad_only`; of a peer `shipped` or `equal`.
     pub mode: &'static str,
     /// The audible p95 that may not be exceeded: 1.2 times that of one call.
     pub limit_ms: f64,
@@ -109,6 +113,15 @@ pub struct Search {
     pub calls: Option<usize>,
     /// Each step, in the order in which they were taken.
     pub steps: Vec<Step>,
+}
+
+impl Search {
+    /// Of these steps.
+    pub fn new(mode: &'static str, limit_ms: f64, steps: Vec<Step>) -> Self {
+        let well = steps.iter().filter(|step| step.broken.is_none());
+        let calls = well.map(|step| step.outcome.calls).max();
+        Self { mode, limit_ms, calls, steps }
+    }
 }
 
 /// A step of the search.

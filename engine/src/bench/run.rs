@@ -13,9 +13,8 @@ use super::figures::{Figures, Quantiles};
 use super::line::{self, NoCall, Order};
 use super::material::Material;
 use super::referee::{self, Verdict};
-use super::server::{Mode, Placement, Server, Usage};
+use super::server::{Engine, Placement, Server, Usage};
 use super::services::{Paces, Services};
-use crate::api::{TWILIO_INBOUND, TWILIO_MEDIA};
 use crate::carrier::Webhook;
 use crate::config::Config;
 
@@ -31,9 +30,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What is to be run.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
-    /// How the engine takes turns.
-    pub mode: Mode,
+pub struct Load<'a> {
+    /// On what.
+    pub engine: Engine<'a>,
     /// Calls at once.
     pub calls: usize,
     /// How long each lasts.
@@ -48,7 +47,7 @@ pub struct Load {
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// How the engine took turns.
-    pub mode: Mode,
+    pub mode: &'static str,
     /// Calls at once.
     pub calls: usize,
     /// What callers noticed.
@@ -84,6 +83,30 @@ pub struct Outcome {
 /// Messages of a conversation that are kept.
 const CONVERSATION: usize = 12;
 
+#[cfg(test)]
+impl Outcome {
+    /// Ten calls of which callers noticed this.
+    pub(super) fn of_figures(figures: Figures) -> Self {
+        Self {
+            mode: "vad_only",
+            calls: 10,
+            figures,
+            verdict: Verdict::default(),
+            refused: 0,
+            failed: 0,
+            failure: None,
+            cores: 0.1,
+            memory_kb: 2_000,
+            before: Usage::default(),
+            after: Usage::default(),
+            memory: Vec::new(),
+            stages: Stages::default(),
+            conversation: Vec::new(),
+            void: false,
+        }
+    }
+}
+
 /// Each stage's time, in ms.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stages {
@@ -109,19 +132,27 @@ pub struct Stages {
 ///
 /// Where the engine or a stand-in does not start. What happens to calls is in the outcome.
 pub async fn run(
-    load: Load,
+    load: Load<'_>,
     config: &Config,
     material: &Arc<Material>,
     placement: &Placement,
 ) -> Result<Outcome, BenchError> {
     let services = Services::start(material, load.paces).await?;
-    let mut server = tokio::task::block_in_place(|| {
-        Server::start(config, &services, load.mode, load.calls, placement)
+    let mut server = tokio::task::block_in_place(|| match load.engine {
+        Engine::Causerie(mode) => Server::start(config, &services, mode, load.calls, placement),
+        Engine::Peer { peer, endpointing, folder } => {
+            Server::start_peer(peer, endpointing, folder, &services, placement)
+        }
     })?;
     let client = reqwest::Client::new();
-    // The first call finds nothing warm; it is nobody's figure.
+    // The first call finds nothing warm; it is nobody's figure. A peer's has a turn and a reply, for
+    // what it loads only then.
+    let first = match load.engine {
+        Engine::Causerie(_) => Duration::from_secs(1),
+        Engine::Peer { .. } => Duration::from_secs(20),
+    };
     if let Err(NoCall::Failed(reason)) =
-        line::place(order(&server, 1, Duration::from_secs(1)), &client, material).await
+        line::place(order(&server, 1, first), &client, material).await
     {
         let complaints = server.complaints();
         return Err(BenchError::Engine(format!("the first call failed: {reason}\n{complaints}")));
@@ -174,7 +205,7 @@ pub async fn run(
     let mut requests = services.openai.requests();
     requests.drain(..asked_before);
     let outcome = Outcome {
-        mode: load.mode,
+        mode: load.engine.mode(),
         calls: load.calls,
         verdict: referee::judge(&logs, &requests),
         figures: Figures::of(&logs, 0),
@@ -201,17 +232,16 @@ fn conversation(requests: &[Asked]) -> Vec<String> {
 }
 
 pub(super) fn order(server: &Server, seed: u64, duration: Duration) -> Order {
-    let address = server.address();
-    let webhook = Webhook {
-        url: format!("http://{address}{TWILIO_INBOUND}"),
+    let webhook = server.webhook_url().map(|url| Webhook {
+        url,
         signed_url: String::new(),
         auth_token: None,
         call_sid: String::new(),
         account_sid: String::new(),
         from: "+33612345678".to_owned(),
         to: "+33123456789".to_owned(),
-    };
-    Order { webhook, media_url: format!("ws://{address}{TWILIO_MEDIA}"), seed, duration }
+    });
+    Order { webhook, media_url: server.media_url(), seed, duration }
 }
 
 /// The stages of every reply to a caller.

@@ -12,7 +12,7 @@ use super::figures::Quantiles;
 use super::material::Material;
 use super::report::{Machine, Percentiles, Report, Search, Soak, Step, Summary, Trial};
 use super::run::{Load, Outcome, run};
-use super::server::{Mode, Placement};
+use super::server::{Engine, Mode, Placement};
 use super::services::Paces;
 use super::soak;
 use crate::config::Config;
@@ -53,7 +53,9 @@ pub struct Options {
     pub soak_calls: usize,
     /// A collection of recordings instead of the one that comes with the models.
     pub speech: Option<PathBuf>,
-    /// Decides what callers do.
+    /// The folder of other engines to measure too: `benches/peers`.
+    pub peers: Option<PathBuf>,
+    /// Decides what callers do, and the order of the peers.
     pub seed: u64,
 }
 
@@ -61,10 +63,10 @@ pub struct Options {
 const PRECISION: f64 = 0.1;
 
 /// What p95 may be of that of one call.
-const SLOWER: f64 = 1.2;
+pub(super) const SLOWER: f64 = 1.2;
 
 /// Silence in mid-reply that is allowed, as a part of the speech.
-const GAPS: f64 = 0.001;
+pub(super) const GAPS: f64 = 0.001;
 
 /// Two unvoiced windows close the voice gate: this is when the engine can know of the end.
 const GATE_MS: f64 = 64.0;
@@ -100,6 +102,7 @@ pub async fn measure(
         capacity: Vec::new(),
         soak: None,
         adversarial: Vec::new(),
+        peers: Vec::new(),
     };
     for part in &options.parts {
         match part {
@@ -125,12 +128,15 @@ pub async fn measure(
             Part::Adversarial => report.adversarial = bench.adversarial().await?,
         }
     }
+    if let Some(folder) = &options.peers {
+        report.peers = bench.peers(folder).await?;
+    }
     report.summary = summary(&report);
     Ok(report)
 }
 
-struct Bench<'a> {
-    options: &'a Options,
+pub(super) struct Bench<'a> {
+    pub(super) options: &'a Options,
     config: &'a Config,
     placement: &'a Placement,
     material: Arc<Material>,
@@ -138,18 +144,26 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn load(&self, mode: Mode, calls: usize) -> Load {
+    fn load(&self, mode: Mode, calls: usize) -> Load<'static> {
+        self.load_of(Engine::Causerie(mode), calls)
+    }
+
+    pub(super) fn load_of<'a>(&self, engine: Engine<'a>, calls: usize) -> Load<'a> {
         let (duration, seed) = (self.options.duration, self.options.seed);
-        Load { mode, calls, duration, seed, paces: Paces::LOAD_SCRIPT }
+        Load { engine, calls, duration, seed, paces: Paces::LOAD_SCRIPT }
     }
 
     /// A run, and another where the load side was late in the first.
-    async fn attempt(&mut self, name: &str, load: Load) -> Result<Outcome, BenchError> {
+    pub(super) async fn attempt(
+        &mut self,
+        name: &str,
+        load: Load<'_>,
+    ) -> Result<Outcome, BenchError> {
         let mut attempt = 1;
         loop {
             let (calls, seconds) = (load.calls, load.duration.as_secs());
-            let mode = load.mode.name();
-            (self.say)(&format!("{name}: {calls} calls, {seconds} s, {mode}"));
+            let (engine, mode) = (load.engine.name(), load.engine.mode());
+            (self.say)(&format!("{name}: {calls} calls, {seconds} s, {engine} {mode}"));
             let outcome = run(load, self.config, &self.material, self.placement).await?;
             if !outcome.void || attempt == ATTEMPTS {
                 return Ok(outcome);
@@ -167,7 +181,6 @@ impl Bench<'_> {
         self.attempt("latency", load).await
     }
 
-    /// Doubles the calls until something breaks, then halves the interval.
     async fn capacity(
         &mut self,
         mode: Mode,
@@ -179,13 +192,27 @@ impl Bench<'_> {
             None => p95(&self.latency(mode).await?).unwrap_or(0.0),
         };
         let limit_ms = alone * SLOWER;
+        let range = (self.options.first_calls, self.options.most_calls, PRECISION);
+        let broken = |outcome: &Outcome| broken(outcome, limit_ms);
+        let steps = self.search(Engine::Causerie(mode), range, &broken).await?;
+        Ok(Search::new(mode.name(), limit_ms, steps))
+    }
+
+    /// Doubles the calls until something breaks, then halves the interval. The first, the most, and
+    /// how exactly the most is to be known.
+    pub(super) async fn search(
+        &mut self,
+        engine: Engine<'_>,
+        (first, most, precision): (usize, usize, f64),
+        broken: &dyn Fn(&Outcome) -> Option<String>,
+    ) -> Result<Vec<Step>, BenchError> {
         let mut steps = Vec::new();
         let (mut good, mut bad) = (None, None);
-        let mut calls = self.options.first_calls;
+        let mut calls = first;
         loop {
-            let load = self.load(mode, calls);
+            let load = self.load_of(engine, calls);
             let outcome = self.attempt("capacity", load).await?;
-            let broken = broken(&outcome, limit_ms);
+            let broken = broken(&outcome);
             if let Some(reason) = &broken {
                 (self.say)(&format!("capacity: {calls} calls are too many: {reason}"));
             }
@@ -195,12 +222,12 @@ impl Bench<'_> {
             }
             steps.push(Step { broken, outcome });
             let next = match (good, bad) {
-                (Some(good), None) if good >= self.options.most_calls => break,
-                (Some(good), None) => (good * 2).min(self.options.most_calls),
+                (Some(good), None) if good >= most => break,
+                (Some(good), None) => (good * 2).min(most),
                 (None, Some(bad)) if bad <= 1 => break,
                 (None, Some(bad)) => bad / 2,
                 (Some(good), Some(bad)) => {
-                    if (bad - good) as f64 <= (good as f64 * PRECISION).max(1.0) {
+                    if (bad - good) as f64 <= (good as f64 * precision).max(1.0) {
                         break;
                     }
                     good.midpoint(bad)
@@ -209,7 +236,7 @@ impl Bench<'_> {
             };
             calls = next.max(1);
         }
-        Ok(Search { mode: mode.name(), limit_ms, calls: good, steps })
+        Ok(steps)
     }
 
     async fn soak(&mut self) -> Result<Soak, BenchError> {
@@ -315,29 +342,12 @@ fn machine(placement: &Placement) -> Machine {
 #[cfg(test)]
 mod tests {
     use super::super::figures::Figures;
-    use super::super::referee::Verdict;
     use super::super::run::Stages;
-    use super::super::server::Usage;
     use super::*;
 
     fn outcome(figures: Figures) -> Outcome {
-        Outcome {
-            mode: Mode::VadOnly,
-            calls: 10,
-            figures,
-            verdict: Verdict::default(),
-            refused: 0,
-            failed: 0,
-            failure: None,
-            cores: 0.1,
-            memory_kb: 2_000,
-            before: Usage::default(),
-            after: Usage::default(),
-            memory: Vec::new(),
-            stages: Stages { first_audio: Quantiles::of(vec![70.0, 80.0]), ..Stages::default() },
-            conversation: Vec::new(),
-            void: false,
-        }
+        let stages = Stages { first_audio: Quantiles::of(vec![70.0, 80.0]), ..Stages::default() };
+        Outcome { stages, ..Outcome::of_figures(figures) }
     }
 
     fn good() -> Figures {
@@ -378,6 +388,7 @@ mod tests {
             }],
             soak: None,
             adversarial: Vec::new(),
+            peers: Vec::new(),
         };
         let json = serde_json::to_value(summary(&report)).expect("it is plain");
         assert_eq!(json["audible_ms"]["p50"], 450.0);

@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::BenchError;
+use super::peer::{self, Endpointing, Peer};
 use super::services::Services;
+use crate::api::{TWILIO_INBOUND, TWILIO_MEDIA};
 use crate::config::Config;
 use crate::store::CallReport;
 
@@ -63,6 +65,40 @@ impl Mode {
             });
         }
         assistant
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine<'a> {
+    /// This program.
+    Causerie(Mode),
+    /// Another's.
+    Peer {
+        /// Which.
+        peer: Peer,
+        /// How it takes turns.
+        endpointing: Endpointing,
+        /// Where the peers' agents are: `benches/peers`.
+        folder: &'a Path,
+    },
+}
+
+impl Engine<'_> {
+    /// What its mode is called in the report.
+    pub const fn mode(self) -> &'static str {
+        match self {
+            Self::Causerie(mode) => mode.name(),
+            Self::Peer { endpointing, .. } => endpointing.name(),
+        }
+    }
+
+    /// Which engine it is.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Causerie(_) => "causerie",
+            Self::Peer { peer, .. } => peer.name(),
+        }
     }
 }
 
@@ -130,6 +166,9 @@ pub struct Usage {
 pub struct Server {
     child: Child,
     address: String,
+    /// Paths of the webhook, where calls are announced by one, and of the media socket.
+    webhook: Option<&'static str>,
+    media: &'static str,
     folder: tempfile::TempDir,
 }
 
@@ -158,7 +197,6 @@ impl Server {
             1 => config.onnxruntime.clone(),
             _ => absolute(&config.onnxruntime),
         };
-        let log = File::create(folder.path().join("engine.log")).map_err(system("make a log"))?;
         let path = |path: PathBuf| path.display().to_string();
         let settings = [
             ("LISTEN", "127.0.0.1:0".to_owned()),
@@ -188,10 +226,38 @@ impl Server {
             // Nothing of this process's settings, nor a causerie.toml that lies about.
             .env_clear()
             .envs(settings.map(|(name, value)| (format!("CAUSERIE_{name}"), value)))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log);
+            .current_dir(folder.path());
+        Self::launch(command, folder, (Some(TWILIO_INBOUND), TWILIO_MEDIA), placement)
+    }
+
+    /// Starts a peer whose agents are in `agents`. Blocks until it takes calls.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not start; its last words are in the error.
+    pub fn start_peer(
+        peer: Peer,
+        endpointing: Endpointing,
+        agents: &Path,
+        services: &Services,
+        placement: &Placement,
+    ) -> Result<Self, BenchError> {
+        let system = BenchError::system;
+        let folder = tempfile::tempdir().map_err(system("make a folder for the peer"))?;
+        let command = peer.command(agents, endpointing, services);
+        let command = command.map_err(system("find the peers' folder"))?;
+        Self::launch(command, folder, (None, peer::MEDIA), placement)
+    }
+
+    fn launch(
+        mut command: Command,
+        folder: tempfile::TempDir,
+        (webhook, media): (Option<&'static str>, &'static str),
+        placement: &Placement,
+    ) -> Result<Self, BenchError> {
+        let system = BenchError::system;
+        let log = File::create(folder.path().join("engine.log")).map_err(system("make a log"))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let cores = placement.engine.clone();
         // A child has the cores of the thread that starts it.
         let spawned = std::thread::spawn(move || {
@@ -213,12 +279,17 @@ impl Server {
             let _ = child.wait();
             return Err(BenchError::Engine(last_words(folder.path())));
         };
-        Ok(Self { child, address, folder })
+        Ok(Self { child, address, webhook, media, folder })
     }
 
-    /// Where it listens: `127.0.0.1:40000`.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// Where a call is announced, if it is.
+    pub fn webhook_url(&self) -> Option<String> {
+        self.webhook.map(|path| format!("http://{}{path}", self.address))
+    }
+
+    /// Where its media goes.
+    pub fn media_url(&self) -> String {
+        format!("ws://{}{}", self.address, self.media)
     }
 
     /// What it takes now; `None`: it is gone.

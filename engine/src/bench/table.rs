@@ -25,12 +25,13 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
         ("barge-in", &report.barge_in),
         ("overhead", &report.overhead),
     ];
-    let runs: Vec<(&str, &Outcome)> =
-        runs.into_iter().filter_map(|(name, run)| Some((name, run.as_ref()?))).collect();
+    let ours = runs.into_iter().filter_map(|(name, run)| Some((name.to_owned(), run.as_ref()?)));
+    let peers = report.peers.iter().map(|peer| (peer.name(), &peer.latency));
+    let runs: Vec<(String, &Outcome)> = ours.chain(peers).collect();
     if !runs.is_empty() || !report.adversarial.is_empty() {
         writeln!(
             out,
-            "{:<10} {:>5} {:>5} {:>11} {:>5} {:>7} {:>9} {:>6} {:>7} {:>11} {:>5} {:>8} {:>7}",
+            "{:<16} {:>5} {:>5} {:>11} {:>5} {:>7} {:>9} {:>6} {:>7} {:>11} {:>5} {:>8} {:>7}",
             "run",
             "calls",
             "turns",
@@ -51,7 +52,7 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
     }
     for trial in &report.adversarial {
         row("trial", &trial.outcome, out)?;
-        writeln!(out, "           {}", trial.name)?;
+        writeln!(out, "                 {}", trial.name)?;
     }
     if let Some(latency) = &report.latency {
         let stages = &latency.stages;
@@ -75,10 +76,25 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
         writeln!(out, "\nown overhead: p50 {} ms, p99 {} ms", number(own.p50), number(own.p99))?;
     }
     for found in &report.capacity {
-        search(found, out)?;
+        search("", found, out)?;
+    }
+    for peer in &report.peers {
+        if let Some(found) = &peer.capacity {
+            search(&format!("{} {} ", peer.peer.name(), peer.version), found, out)?;
+        }
     }
     if let Some(found) = &report.soak {
         soak(found, out)?;
+    }
+    if !report.peers.is_empty() {
+        let mut versions: Vec<String> = report
+            .peers
+            .iter()
+            .map(|peer| format!("{} {}", peer.peer.name(), peer.version))
+            .collect();
+        versions.sort();
+        versions.dedup();
+        writeln!(out, "\npeers: {}; benches/peers/README.md says how", versions.join(", "))?;
     }
     if summary.void {
         writeln!(out, "\nVOID: the load side was late; the machine was busy with something else")?;
@@ -91,7 +107,7 @@ fn row(name: &str, run: &Outcome, out: &mut impl fmt::Write) -> fmt::Result {
     let two = |p50, p95| format!("{}/{}", number(p50), number(p95));
     writeln!(
         out,
-        "{name:<10} {:>5} {:>5} {:>11} {:>5} {:>7} {:>9} {:>6} {:>7.3} {:>11} {:>5.2} {:>8} {:>7.1}{}",
+        "{name:<16} {:>5} {:>5} {:>11} {:>5} {:>7} {:>9} {:>6} {:>7.3} {:>11} {:>5.2} {:>8} {:>7.1}{}",
         run.calls,
         figures.turns,
         two(figures.audible_ms.p50, figures.audible_ms.p95),
@@ -108,10 +124,14 @@ fn row(name: &str, run: &Outcome, out: &mut impl fmt::Write) -> fmt::Result {
     )
 }
 
-fn search(found: &Search, out: &mut impl fmt::Write) -> fmt::Result {
+fn search(whose: &str, found: &Search, out: &mut impl fmt::Write) -> fmt::Result {
     let most = found.calls.map_or_else(|| "none".to_owned(), |calls| calls.to_string());
     let limit = found.limit_ms;
-    writeln!(out, "\ncapacity, {}: {most} calls on a core (p95 up to {limit:.0} ms)", found.mode)?;
+    writeln!(
+        out,
+        "\ncapacity, {whose}{}: {most} calls on a core (p95 up to {limit:.0} ms)",
+        found.mode
+    )?;
     let mut steps: Vec<_> = found.steps.iter().collect();
     steps.sort_by_key(|step| step.outcome.calls);
     for step in steps {

@@ -51,6 +51,7 @@ fn bench(args: &BenchArgs, config: &Config) -> Result<bool, String> {
         most_calls: args.most_calls,
         soak_calls: args.soak_calls,
         speech: args.speech.clone(),
+        peers: args.peers.clone(),
         seed: args.seed,
     };
     let mut say = |line: &str| eprintln!("{line}");

@@ -249,7 +249,18 @@ pub struct BenchArgs {
     #[arg(long, value_name = "DIR")]
     pub speech: Option<PathBuf>,
 
-    /// Decides what callers say, and when
+    /// Measure Pipecat and LiveKit Agents too, from where their agents are (scripts/peers.sh installs
+    /// them); capacity where that is measured, latency in any case
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "benches/peers"
+    )]
+    pub peers: Option<PathBuf>,
+
+    /// Decides what callers say, and when, and the order of the peers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
