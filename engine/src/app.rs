@@ -296,6 +296,11 @@ impl App {
         self.0.twilio
     }
 
+    /// Makes requests to customers' servers.
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.0.client
+    }
+
     /// Twilio's REST API.
     pub(crate) fn twilio_rest(&self) -> &TwilioRest {
         &self.0.twilio_rest

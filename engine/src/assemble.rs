@@ -19,6 +19,7 @@ use tts::{
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
 
+use crate::analysis::AnalysisPlan;
 use crate::background::{self, BackgroundError};
 use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
@@ -50,6 +51,8 @@ pub struct Assistant {
     pub providers: Providers,
     /// What the model may call.
     pub tools: Vec<Arc<Tool>>,
+    /// What is made of its calls once they are over.
+    pub analysis: AnalysisPlan,
     /// Who is asked by tools that name nobody.
     pub server: Option<config::Server>,
     /// How long a wait for a tool is before a filler that nobody configured is said.
@@ -186,6 +189,7 @@ pub(crate) fn with_providers(
         persona,
         providers,
         tools: configured.tools.iter().cloned().map(Arc::new).collect(),
+        analysis: configured.analysis.clone(),
         server: configured.server.as_ref().and_then(config::Server::of),
         filler_after: configured.filler_after,
         denoising: configured.denoising,

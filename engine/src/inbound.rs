@@ -1,19 +1,26 @@
 //! A call that comes in: who answers it, and that it was there.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use turntaking::input::EndReason;
 use uuid::Uuid;
 use wire::{Call, CallStatus};
 
+use crate::analysis::Analyst;
 use crate::app::{App, Served};
 use crate::assemble::Assistant;
 use crate::config;
+use crate::llm::ChatMessage;
+use crate::outbound::RING_SECONDS;
 use crate::overrides;
+use crate::request::{self, Requested};
 use crate::session::{CallClock, CallId, Direction, turn_away};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ended_reason};
+use crate::tools::{Destination, render};
 use crate::transport::MediaTransport;
+use crate::transport::twilio::twiml::{self, Dial};
 use crate::webhook::{self, Note, Subscription};
 use crate::workshop::NotReady;
 
@@ -27,12 +34,14 @@ pub(crate) struct Announcement {
 }
 
 /// What is to become of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     /// It may be connected: everything it needs is loaded.
     Taken,
     /// It cannot be served; its record says why.
     Refused,
+    /// It is not for us: the carrier follows this TwiML.
+    Told(String),
 }
 
 /// Why nobody answers.
@@ -71,11 +80,60 @@ impl App {
         announcement: Announcement,
     ) -> Result<Answered, StoreError> {
         let Announcement { mut call, number } = announcement;
+        let carrier_call = call.phone_call_provider_id.clone().unwrap_or_default();
+        if let Some(known) = self.store().announced(&carrier_call).await? {
+            return Ok(match known.call.status {
+                CallStatus::Ended => Answered::Refused,
+                _ => Answered::Taken,
+            });
+        }
+        let call_id = Uuid::new_v4();
+        call.monitor = Some(self.monitor(call_id));
         let id = number.as_ref().and_then(|number| number.document.get("assistantId"));
         let mut document = None;
+        // Nobody answers here: what the caller gets instead, and why.
+        let mut instead = None;
         if let Some((id, number)) = id.and_then(Value::as_str).zip(number.as_ref()) {
             call.assistant_id = Some(id.to_owned());
             document = Some(self.stored_assistant(number.organisation, id).await?);
+        } else if let Some((number, server)) =
+            number.as_ref().and_then(|number| Some((number, number_server(number)?)))
+            && let Some(server) = config::Server::of(&server)
+        {
+            let about = webhook::about_new(call_id, &call, number)?;
+            match request::ask(self.client(), &server, about).await {
+                Requested::Stored { id, overrides } => {
+                    document = Some(self.stored_assistant(number.organisation, &id).await?);
+                    call.assistant_id = Some(id);
+                    call.assistant_overrides = overrides;
+                }
+                Requested::Transient { mut assistant, overrides } => {
+                    self.with_stored_tools(number.organisation, &mut assistant).await?;
+                    call.assistant = Some(webhook::without_secrets(&assistant));
+                    document = Some(Some(assistant));
+                    call.assistant_overrides = overrides;
+                }
+                Requested::Elsewhere(to) => {
+                    let reason = "assistant-request-returned-forwarding-phone-number";
+                    call.destination = Some(to.document.clone());
+                    instead = Some((reason, dial(&to, &call, number)));
+                }
+                Requested::Said(text) => {
+                    let reason = "assistant-request-returned-error";
+                    instead = Some((reason, twiml::say_and_hang_up(&text).ok()));
+                }
+                Requested::Nobody(reason) => {
+                    let to = number.document.get("fallbackDestination");
+                    let to = to.and_then(config::destination);
+                    call.destination = to.as_ref().map(|to| to.document.clone());
+                    instead = Some((reason, to.and_then(|to| dial(&to, &call, number))));
+                }
+            }
+            if let (Some(Some(document)), Some(changes)) =
+                (document.as_mut(), &call.assistant_overrides)
+            {
+                overrides::merge(document, changes);
+            }
         }
         let described = match &document {
             None => Ok(Cow::Borrowed(self.configured())),
@@ -87,10 +145,8 @@ impl App {
         let messages = described.as_ref().ok().and_then(|d| d.server_messages.clone());
         let subscription = server.map(|server| Subscription { server, messages });
         let now = Timestamp::now();
-        let id = Uuid::new_v4();
-        call.monitor = Some(self.monitor(id));
         let record = CallRecord {
-            id,
+            id: call_id,
             organisation: number.as_ref().map_or_else(|| self.organisation(), |n| n.organisation),
             created_at: now,
             updated_at: now,
@@ -105,6 +161,11 @@ impl App {
         let record = self.store().announce(record).await?;
         if record.call.status == CallStatus::Ended {
             return Ok(Answered::Refused);
+        }
+        if let Some((reason, answer)) = instead {
+            self.store().keep(&[webhook::refused(&record, reason)]).await?;
+            self.mail().notify_one();
+            return Ok(answer.map_or(Answered::Refused, Answered::Told));
         }
         let ready = match described {
             Ok(_) if document.is_none() => Ok(()),
@@ -155,7 +216,9 @@ impl App {
         let elapsed = i64::try_from(clock.now().as_micros()).unwrap_or(0);
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
-        let _ = self.notes().send(Note::Opened { record: Box::new(record), began }).await;
+        let analyst = assistant.as_ref().ok().map(analyst);
+        let record = Box::new(record);
+        let _ = self.notes().send(Note::Opened { record, began, analyst }).await;
         let recorded = match assistant {
             Ok(assistant) => {
                 let served = Served { assistant, about, variables, line };
@@ -181,8 +244,8 @@ impl App {
         record: &CallRecord,
         variables: &Map<String, Value>,
     ) -> Result<Assistant, Nobody> {
-        let Call { kind, assistant_id, .. } = &record.call;
-        if assistant_id.is_none() && kind == "inboundPhoneCall" {
+        let Call { kind, assistant_id, assistant, .. } = &record.call;
+        if assistant_id.is_none() && assistant.is_none() && kind == "inboundPhoneCall" {
             return Ok(self.configured_assistant().clone());
         }
         let described = self.describe(&overrides::personal(&record.assistant, variables))?;
@@ -243,6 +306,32 @@ impl App {
         let text = Value::from(document.clone()).to_string();
         config::Assistant::from_json(&text, self.config())
     }
+}
+
+/// Who is asked about the calls of `assistant`.
+fn analyst(assistant: &Assistant) -> Analyst {
+    let instructions = assistant.persona.preamble.iter().filter_map(|message| match message {
+        ChatMessage::System { content } => Some(content.as_str()),
+        _ => None,
+    });
+    Analyst {
+        plan: assistant.analysis.clone(),
+        model: Arc::clone(&assistant.providers.model),
+        language: assistant.persona.language.clone(),
+        system_prompt: instructions.collect::<Vec<_>>().join("\n"),
+    }
+}
+
+/// What connects a call to somebody else before it was answered.
+fn dial(to: &Destination, call: &Call, number: &Resource) -> Option<String> {
+    let about = webhook::about_new(Uuid::nil(), call, number).ok()?;
+    let caller_id = to.caller_id.as_ref().map(|template| render(template, &[&about]));
+    let dial = Dial {
+        caller_id: caller_id.filter(|caller| !caller.is_empty()),
+        ring_seconds: to.ring_seconds.unwrap_or(RING_SECONDS),
+        target: &to.target,
+    };
+    twiml::dial(&dial).ok()
 }
 
 /// Where messages go when the assistant names no server.

@@ -4,6 +4,7 @@
 //! `store`: it emits events, they consume them. Nothing outside `config` reads the environment.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod api;
 pub mod app;
 pub mod assemble;
@@ -23,6 +24,7 @@ pub mod models;
 mod outbound;
 mod overrides;
 pub mod recording;
+mod request;
 pub mod session;
 pub mod store;
 pub mod telemetry;

@@ -14,7 +14,7 @@ use crate::webhook::{self, Subscription};
 use crate::workshop::NotReady;
 
 /// How long the other side's telephone rings: Twilio's default.
-const RING_SECONDS: u32 = 60;
+pub(crate) const RING_SECONDS: u32 = 60;
 
 /// Why a call is not placed.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,7 @@ impl App {
                 name: order.name.clone(),
                 metadata: order.metadata.clone(),
                 assistant_id: order.assistant_id.clone(),
+                assistant: order.assistant.as_ref().map(webhook::without_secrets),
                 assistant_overrides: changes,
                 phone_number_id: Some(number.id.to_string()),
                 customer: Some(Customer {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use asr::scripted::{Scripted as ScriptedRecognizer, Utterance};
 use codecs::wav::Wav;
+use engine::analysis::AnalysisPlan;
 use engine::app::{App, Engine};
 use engine::assemble::Assistant;
 use engine::carrier::{
@@ -106,6 +107,7 @@ fn assistant() -> Assistant {
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
         tools: Vec::new(),
+        analysis: AnalysisPlan::default(),
         server: None,
         filler_after: Duration::ZERO,
         denoising: false,

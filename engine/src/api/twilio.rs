@@ -69,6 +69,7 @@ pub(super) async fn inbound(
     match app.announce(announcement).await {
         Ok(Answered::Taken) => {}
         Ok(Answered::Refused) => return xml(twiml::reject()),
+        Ok(Answered::Told(answer)) => return xml(answer),
         Err(error) => return unavailable(&error),
     }
     connect(&app, &call_sid)

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod call;
+pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
@@ -47,6 +48,11 @@ pub enum Command {
 
     /// Play a WAV into a running server as Twilio would, and print the turns
     Call(CallArgs),
+
+    /// Say whether an assistant of Vapi's can be used, and what of it is not acted on
+    ///
+    /// The status is 1 where one cannot be used, or its calls would be refused.
+    Check(CheckArgs),
 
     /// Print every configuration key with its meaning and its default, as TOML
     Config,
@@ -109,6 +115,18 @@ pub struct CallArgs {
     /// How long to listen after the caller's audio has been played
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub linger_seconds: u64,
+}
+
+/// `causerie check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// JSON files, each with an assistant as `POST /assistant` takes it
+    #[arg(value_name = "FILE.json", required = true)]
+    pub files: Vec<PathBuf>,
+
+    /// Print one JSON list instead of lines
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `causerie models`
@@ -314,7 +332,11 @@ impl Cli {
             Command::Bench(_) | Command::Demo(_) | Command::Eval(_) => {
                 sources.defaults.insert("log.filter", "warn".to_owned());
             }
-            Command::Call(_) | Command::Config | Command::Doctor(_) | Command::Models(_) => {}
+            Command::Call(_)
+            | Command::Check(_)
+            | Command::Config
+            | Command::Doctor(_)
+            | Command::Models(_) => {}
         }
         sources
     }

@@ -2,9 +2,16 @@
 
 use super::assistant;
 use super::validation::Validation;
+use crate::tools::Destination;
 
 /// Whose numbers Vapi knows. Calls reach this engine over Twilio's alone.
 const PROVIDERS: &[&str] = &["byo-phone-number", "telnyx", "twilio", "vapi", "vonage"];
+
+/// Somebody to be called instead, as a server or a number names them; `None`: it is not sound.
+pub fn destination(json: &serde_json::Value) -> Option<Destination> {
+    let wire = serde_json::from_value(json.clone()).ok()?;
+    assistant::transfer_destination(&wire, "destination", "", &mut Validation::default())
+}
 
 /// What is wrong with a phone number, in the words of Vapi's API; empty: nothing.
 pub fn phone_number_problems(json: &str) -> Vec<String> {
@@ -28,6 +35,9 @@ fn validate(wire: &wire::PhoneNumber, check: &mut Validation) {
     }
     if twilio && wire.twilio_account_sid.is_none() {
         check.problem("twilioAccountSid should not be empty");
+    }
+    if let Some(fallback) = &wire.fallback_destination {
+        assistant::transfer_destination(fallback, "fallbackDestination", "", check);
     }
     if let Some(server) = &wire.server {
         assistant::sound_server(server, "server", check);

@@ -13,7 +13,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "analysisPlan",
             "clientMessages",
             "compliancePlan",
             "credentialIds",
@@ -211,7 +210,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         &[
             "authentication",
             "credentialId",
-            "fallbackDestination",
             "hooks",
             "numberDesiredAreaCode",
             "numberE164CheckEnabled",
@@ -222,6 +220,9 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("phoneNumber.server", SERVER),
+    ("phoneNumber.fallbackDestination", DESTINATION),
+    ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),
+    ("analysisPlan", &["outcomePlan", "structuredDataMultiPlan"]),
     ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
     (
         "artifactPlan",

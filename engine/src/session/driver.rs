@@ -229,6 +229,10 @@ impl Session {
         }
         for _ in 0..WORK_PER_SOURCE {
             let Poll::Ready(input) = self.egress.poll(cx, &mut *self.transport) else { break };
+            if let Input::ReplyText { turn, text } = &input {
+                let (turn, text) = (*turn, text.to_string());
+                self.emit(now, SessionEventKind::Phrase { turn, text });
+            }
             self.tell(input, now);
             worked = true;
         }

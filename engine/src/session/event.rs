@@ -1,6 +1,6 @@
 //! What a session tells the rest of the engine.
 
-use turntaking::input::EndReason;
+use turntaking::input::{EndReason, TurnId};
 use turntaking::time::Instant;
 
 use super::CallId;
@@ -29,6 +29,13 @@ pub enum SessionEventKind {
     },
     /// What the Floor saw.
     Floor(turntaking::output::Event),
+    /// The next words of a reply went to the voice. It may still be dropped unheard.
+    Phrase {
+        /// The reply.
+        turn: TurnId,
+        /// The words.
+        text: String,
+    },
     /// The model called a tool.
     ToolCalled {
         /// The model's id for the call.

@@ -92,6 +92,8 @@ pub struct Progress {
     pub call: Option<Call>,
     /// To be told, in this order.
     pub messages: Vec<NewMessage>,
+    /// Its report is still to be written, or was; `None`: as before.
+    pub awaits_report: Option<bool>,
 }
 
 const COLUMNS: &str = "id, organisation_id, created_at, updated_at, document, assistant, \
@@ -256,6 +258,21 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
+    /// Calls that are over and whose report is not written.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn unreported_calls(&self) -> Result<Vec<CallRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, organisation_id, created_at, updated_at, document, assistant, \
+             phone_number, subscription FROM calls WHERE awaits_report = 1",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(read).collect()
+    }
+
     /// Keeps what has become of calls: all of it, or nothing. A call that was deleted meanwhile is
     /// passed over.
     ///
@@ -265,19 +282,14 @@ impl Store {
     pub async fn keep(&self, progress: &[Progress]) -> Result<(), StoreError> {
         let now = Timestamp::now();
         let mut transaction = self.begin().await?;
-        for Progress { id, call, messages } in progress {
-            let known = sqlx::query("SELECT 1 FROM calls WHERE id = $1")
-                .bind(id.to_string())
+        for progress in progress {
+            let row = sqlx::query("SELECT document FROM calls WHERE id = $1")
+                .bind(progress.id.to_string())
                 .fetch_optional(&mut *transaction)
                 .await?;
-            if known.is_none() {
-                continue;
-            }
-            if let Some(call) = call {
-                write(&mut transaction, *id, call, now).await?;
-            }
-            for message in messages {
-                post(&mut transaction, *id, message, now).await?;
+            if let Some(row) = row {
+                let stored = serde_json::from_str(row.try_get("document")?)?;
+                advance(&mut transaction, progress, &stored, now).await?;
             }
         }
         Ok(transaction.commit().await?)
@@ -295,7 +307,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let now = Timestamp::now();
         let mut transaction = self.begin().await?;
-        let row = sqlx::query("SELECT status FROM calls WHERE id = $1")
+        let row = sqlx::query("SELECT status, document FROM calls WHERE id = $1")
             .bind(progress.id.to_string())
             .fetch_optional(&mut *transaction)
             .await?;
@@ -304,12 +316,8 @@ impl Store {
         if !states.iter().any(|state| state.name() == status) {
             return Ok(false);
         }
-        if let Some(call) = &progress.call {
-            write(&mut transaction, progress.id, call, now).await?;
-        }
-        for message in &progress.messages {
-            post(&mut transaction, progress.id, message, now).await?;
-        }
+        let stored = serde_json::from_str(row.try_get("document")?)?;
+        advance(&mut transaction, progress, &stored, now).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -392,6 +400,36 @@ impl Store {
         transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
+}
+
+/// Keeps what has become of the call that is `stored`.
+async fn advance(
+    transaction: &mut Transaction<'static, Sqlite>,
+    progress: &Progress,
+    stored: &Call,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if let Some(call) = &progress.call {
+        let mut call = call.clone();
+        // Others know these: the customer names a call, the carrier's answer brings its id.
+        call.name.clone_from(&stored.name);
+        if call.phone_call_provider_id.is_none() {
+            call.phone_call_provider_id.clone_from(&stored.phone_call_provider_id);
+            call.transport.clone_from(&stored.transport);
+        }
+        write(transaction, progress.id, &call, now).await?;
+    }
+    if let Some(awaits) = progress.awaits_report {
+        sqlx::query("UPDATE calls SET awaits_report = $1 WHERE id = $2")
+            .bind(i64::from(awaits))
+            .bind(progress.id.to_string())
+            .execute(&mut **transaction)
+            .await?;
+    }
+    for message in &progress.messages {
+        post(transaction, progress.id, message, now).await?;
+    }
+    Ok(())
 }
 
 async fn write(

@@ -23,7 +23,10 @@ const CONNECTIONS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// What brings a database up to date, in order. A file that was released is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "first", include_str!("migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first", include_str!("migrations/0001_first.sql")),
+    (2, "reports", include_str!("migrations/0002_reports.sql")),
+];
 
 /// Everything that outlives the process. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -235,7 +235,8 @@ async fn collect<T: From<SessionEvent>>(
             }
             SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
             // The database keeps them.
-            SessionEventKind::ToolCalled { .. }
+            SessionEventKind::Phrase { .. }
+            | SessionEventKind::ToolCalled { .. }
             | SessionEventKind::ToolAnswered { .. }
             | SessionEventKind::Forwarded { .. } => {}
             SessionEventKind::Ended { reason, stats } => {

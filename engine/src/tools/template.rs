@@ -1,8 +1,12 @@
 //! Variables in texts: `{{ customer.number }}`.
 //!
-//! The part of Liquid that stands in assistants: a path into the variables, and the filter
-//! `default`. A variable that is not there is the empty string, as with Vapi.
+//! The part of Liquid that stands in assistants: a path into the variables or a text, and the
+//! filters `default`, `date`, `upcase`, `downcase` and `capitalize`. A variable that is not there is
+//! the empty string, as with Vapi; other filters change nothing.
 
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 /// `text` with each `{{ path }}` replaced by what the first of `scopes` that has it says. What is
@@ -23,15 +27,41 @@ pub fn render(text: &str, scopes: &[&Map<String, Value>]) -> String {
 fn evaluate(expression: &str, scopes: &[&Map<String, Value>]) -> String {
     let mut parts = expression.split('|').map(str::trim);
     let path = parts.next().unwrap_or_default();
-    let found = match literal(path) {
+    let value = match literal(path) {
         Some(text) => text.to_owned(),
         None => scopes.iter().find_map(|scope| look_up(path, scope)).unwrap_or_default(),
     };
-    if !found.is_empty() {
-        return found;
-    }
-    let default = parts.find_map(|filter| literal(filter.strip_prefix("default:")?.trim()));
-    default.unwrap_or_default().to_owned()
+    parts.fold(value, |value, filter| {
+        let (name, arguments) = filter.split_once(':').unwrap_or((filter, ""));
+        let mut arguments = arguments.split(',').filter_map(|argument| literal(argument.trim()));
+        match name.trim() {
+            "default" if value.is_empty() => arguments.next().unwrap_or_default().to_owned(),
+            "date" => {
+                let is_now = path == "now" || literal(path) == Some("now");
+                date(&value, is_now, arguments.next().unwrap_or("%F"), arguments.next())
+            }
+            "upcase" => value.to_uppercase(),
+            "downcase" => value.to_lowercase(),
+            "capitalize" => {
+                let mut letters = value.chars();
+                let first = letters.next().into_iter().flat_map(char::to_uppercase);
+                first.chain(letters).collect()
+            }
+            _ => value,
+        }
+    })
+}
+
+/// A moment in the form and time zone that are asked for; what is no moment stays as it is.
+fn date(value: &str, is_now: bool, format: &str, zone: Option<&str>) -> String {
+    let moment = match is_now {
+        true => Ok(Timestamp::now()),
+        false => value.parse::<Timestamp>(),
+    };
+    let Ok(moment) = moment else { return value.to_owned() };
+    let zone = zone.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let written = strtime::format(format, &moment.to_zoned(zone));
+    written.unwrap_or_else(|_| value.to_owned())
 }
 
 fn literal(text: &str) -> Option<&str> {
@@ -58,6 +88,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn moments_are_written_in_a_time_zone() {
+        let Value::Object(scope) = json!({"at": "2026-07-14T10:00:00Z", "nom": "martin"}) else {
+            panic!("an object")
+        };
+        let rendered = |text| render(text, &[&scope]);
+        let at = r#"{{ at | date: "%d/%m/%Y %H:%M", "Europe/Paris" }}"#;
+        assert_eq!(rendered(at), "14/07/2026 12:00");
+        assert!(rendered(r#"{{"now" | date: "%Y"}}"#).starts_with("20"));
+        assert_eq!(rendered(r#"{{ nom | date: "%Y" | capitalize }}"#), "Martin");
+    }
 
     #[test]
     fn variables_are_replaced_and_what_is_not_there_is_empty() {

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinHandle;
-use turntaking::input::EndReason;
+use tokio::task::{JoinHandle, JoinSet};
+use turntaking::input::{EndReason, TurnId};
 use turntaking::output::Event;
 use turntaking::time::Instant;
 use uuid::Uuid;
 use wire::{Call, CallStatus};
 
 use super::conversation::{Conversation, role};
+use super::phrases::Phrases;
 use super::report::{self, Fields};
 use super::subscription::Subscription;
+use crate::analysis::Analyst;
 use crate::session::{CallId, SessionEvent, SessionEventKind};
 use crate::store::{
     CallRecord, Links, NewMessage, Progress, Store, StoreError, Timestamp, ended_reason,
@@ -44,6 +46,8 @@ pub(crate) enum Note {
         record: Box<CallRecord>,
         /// When its clock began.
         began: Timestamp,
+        /// Who is asked about it once it is over.
+        analyst: Option<Analyst>,
     },
     /// Something happened in it.
     Event(SessionEvent),
@@ -90,7 +94,8 @@ impl Announcer {
     }
 }
 
-/// Ends the calls that a process left behind when it died. Returns how many there were.
+/// Ends the calls that a process left behind when it died, and reports those that it did not report.
+/// Returns how many were cut.
 ///
 /// # Errors
 ///
@@ -104,6 +109,10 @@ pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
         call.ended_at = Some(record.updated_at.to_iso());
         progress.push(ended(record.id, call, WORKER_DIED, subscription(record).as_ref()));
     }
+    for record in store.unreported_calls().await? {
+        let subscription = subscription(&record);
+        progress.push(reported(record.id, record.call, subscription.as_ref()));
+    }
     store.keep(&progress).await?;
     Ok(abandoned.len())
 }
@@ -115,7 +124,7 @@ pub(crate) fn ringing(record: &CallRecord) -> Progress {
     let wanted = subscription(record).filter(|subscription| subscription.wants("status-update"));
     let (kind, at, body) = ("status-update", Timestamp::now(), report::status(&call));
     let messages = wanted.map(|_| NewMessage { kind, at, body }).into_iter().collect();
-    Progress { id: record.id, call: Some(call), messages }
+    Progress { id: record.id, call: Some(call), messages, awaits_report: None }
 }
 
 /// The end of a call that was never connected.
@@ -137,31 +146,57 @@ fn subscription(record: &CallRecord) -> Option<Subscription> {
 }
 
 /// How a call is kept, and what is told, when it is over.
-fn ended(id: Uuid, mut call: Call, reason: &str, subscription: Option<&Subscription>) -> Progress {
+fn ended(id: Uuid, call: Call, reason: &str, subscription: Option<&Subscription>) -> Progress {
+    let mut over = over(id, call, reason, subscription);
+    if let Some(call) = over.call.take() {
+        let Progress { call, messages, .. } = reported(id, call, subscription);
+        over.messages.extend(messages);
+        over.call = call;
+    }
+    over.awaits_report = Some(false);
+    over
+}
+
+/// The same without the report, which is still to come.
+fn over(id: Uuid, mut call: Call, reason: &str, subscription: Option<&Subscription>) -> Progress {
     call.status = CallStatus::Ended;
     call.ended_reason = Some(reason.to_owned());
-    let now = Timestamp::now();
-    let mut messages = Vec::new();
-    if let Some(subscription) = subscription {
-        if subscription.wants("status-update") {
-            let body = report::status(&call);
-            messages.push(NewMessage { kind: "status-update", at: now, body });
-        }
-        if subscription.wants("end-of-call-report") {
-            let body = report::end_of_call(&call);
-            messages.push(NewMessage { kind: "end-of-call-report", at: now, body });
-        }
-    }
-    Progress { id, call: Some(call), messages }
+    let wanted = subscription.is_some_and(|subscription| subscription.wants("status-update"));
+    let (kind, at) = ("status-update", Timestamp::now());
+    let body = wanted.then(|| report::status(&call));
+    let messages = body.map(|body| NewMessage { kind, at, body }).into_iter().collect();
+    Progress { id, call: Some(call), messages, awaits_report: Some(true) }
+}
+
+/// The report.
+fn reported(id: Uuid, call: Call, subscription: Option<&Subscription>) -> Progress {
+    let wanted = subscription.is_some_and(|subscription| subscription.wants("end-of-call-report"));
+    let (kind, at) = ("end-of-call-report", Timestamp::now());
+    let body = wanted.then(|| report::end_of_call(&call));
+    let messages = body.map(|body| NewMessage { kind, at, body }).into_iter().collect();
+    Progress { id, call: Some(call), messages, awaits_report: Some(false) }
 }
 
 async fn announce(store: Store, links: Links, mail: Arc<Notify>, mut notes: mpsc::Receiver<Note>) {
     let mut drafts = BTreeMap::new();
     let mut batch = Vec::with_capacity(BATCH);
-    while notes.recv_many(&mut batch, BATCH).await > 0 {
+    let mut analyses = JoinSet::new();
+    let mut is_open = true;
+    while is_open || !analyses.is_empty() {
         let mut progress = Vec::new();
-        for note in batch.drain(..) {
-            take(note, &mut drafts, &links, &mut progress);
+        tokio::select! {
+            biased;
+            Some(analysed) = analyses.join_next() => match analysed {
+                Ok(reported) => progress.push(reported),
+                // It awaits its report, which the next start writes.
+                Err(error) => tracing::error!(%error, "an analysis stopped early"),
+            },
+            count = notes.recv_many(&mut batch, BATCH), if is_open => {
+                is_open = count > 0;
+                for note in batch.drain(..) {
+                    take(note, &mut drafts, &links, (&mut progress, &mut analyses));
+                }
+            }
         }
         if progress.is_empty() {
             continue;
@@ -195,6 +230,9 @@ struct Draft {
     assistant: Map<String, Value>,
     subscription: Option<Subscription>,
     conversation: Conversation,
+    phrases: Phrases,
+    /// Who is asked about it once it is over.
+    analyst: Option<Analyst>,
     /// How often the assistant began to speak.
     turns: u64,
     ended: Option<(EndReason, Instant)>,
@@ -205,10 +243,10 @@ fn take(
     note: Note,
     drafts: &mut BTreeMap<CallId, Draft>,
     links: &Links,
-    progress: &mut Vec<Progress>,
+    (progress, analyses): (&mut Vec<Progress>, &mut JoinSet<Progress>),
 ) {
     let id = match note {
-        Note::Opened { record, began } => {
+        Note::Opened { record, began, analyst } => {
             let subscription = subscription(&record);
             let CallRecord { id, call, assistant, .. } = *record;
             let conversation = Conversation::new(began, &assistant);
@@ -218,6 +256,8 @@ fn take(
                 assistant,
                 subscription,
                 conversation,
+                phrases: Phrases::default(),
+                analyst,
                 turns: 0,
                 ended: None,
                 recorded: None,
@@ -239,7 +279,7 @@ fn take(
     };
     let over = drafts.get(&id).is_some_and(|d| d.ended.is_some() && d.recorded.is_some());
     if over && let Some(draft) = drafts.remove(&id) {
-        progress.push(draft.finish(id.uuid(), links));
+        progress.push(draft.finish(id.uuid(), links, analyses));
     }
 }
 
@@ -250,6 +290,10 @@ impl Draft {
             SessionEventKind::Ended { reason, .. } => {
                 self.ended = Some((reason, at));
                 return None;
+            }
+            SessionEventKind::Phrase { turn, text } => {
+                let text = self.phrases.push(turn, text)?;
+                return self.told(id, at, self.words(turn, &text));
             }
             SessionEventKind::ToolCalled { id: tool, name, arguments } => {
                 self.conversation.called(at, tool, name, arguments);
@@ -264,6 +308,11 @@ impl Draft {
             }
             SessionEventKind::Floor(event) => event,
         };
+        if let Event::TurnLatency { turn, .. } = &event {
+            let words = self.phrases.begin(*turn).concat();
+            self.conversation.note(at, &event);
+            return self.told(id, at, self.began_to_speak(*turn, &words));
+        }
         let changed = self.conversation.note(at, &event);
         let time = self.conversation.time(at);
         let mut messages = Vec::new();
@@ -286,7 +335,42 @@ impl Draft {
             report::fill(&mut self.call, self.conversation.artifact());
             self.call.clone()
         });
-        (call.is_some() || !messages.is_empty()).then_some(Progress { id, call, messages })
+        let is_news = call.is_some() || !messages.is_empty();
+        is_news.then_some(Progress { id, call, messages, awaits_report: None })
+    }
+
+    /// What a server is told of words that are said.
+    fn words(&self, turn: TurnId, text: &str) -> Vec<(&'static str, Fields)> {
+        let Some(subscription) = &self.subscription else { return Vec::new() };
+        let turn = turn.0.to_string();
+        let all = [
+            ("model-output", fields([("output", text.into()), ("turnId", turn.into())])),
+            ("voice-input", fields([("input", text.into())])),
+        ];
+        all.into_iter().filter(|(kind, _)| subscription.wants(kind)).collect()
+    }
+
+    /// What a server is told when a reply begins to be heard.
+    fn began_to_speak(&self, turn: TurnId, words: &str) -> Vec<(&'static str, Fields)> {
+        let Some(subscription) = &self.subscription else { return Vec::new() };
+        let mut all = self.words(turn, words);
+        if words.is_empty() {
+            all.clear();
+        }
+        if subscription.wants("assistant.speechStarted") {
+            let body = fields([("text", words.into()), ("turn", self.turns.into())]);
+            all.insert(0, ("assistant.speechStarted", body));
+        }
+        all
+    }
+
+    /// Messages of this moment that change nothing.
+    fn told(&self, id: Uuid, at: Instant, told: Vec<(&'static str, Fields)>) -> Option<Progress> {
+        let at = self.conversation.time(at);
+        let message = |(kind, body)| NewMessage { kind, at, body };
+        let messages: Vec<_> = told.into_iter().map(message).collect();
+        let is_news = !messages.is_empty();
+        is_news.then_some(Progress { id, call: None, messages, awaits_report: None })
     }
 
     /// The caller is taken elsewhere.
@@ -311,7 +395,7 @@ impl Draft {
                 messages.push(NewMessage { kind: "transfer-update", at, body });
             }
         }
-        Progress { id, call: Some(self.call.clone()), messages }
+        Progress { id, call: Some(self.call.clone()), messages, awaits_report: None }
     }
 
     /// The conversation went on.
@@ -323,7 +407,7 @@ impl Draft {
         let kind = "conversation-update";
         let messages = body.map(|body| NewMessage { kind, at, body }).into_iter().collect();
         report::fill(&mut self.call, artifact);
-        Progress { id, call: Some(self.call.clone()), messages }
+        Progress { id, call: Some(self.call.clone()), messages, awaits_report: None }
     }
 
     fn started(&mut self, id: Uuid) -> Progress {
@@ -341,11 +425,11 @@ impl Draft {
                 messages.push(NewMessage { kind: "assistant.started", at: began, body });
             }
         }
-        Progress { id, call: Some(self.call.clone()), messages }
+        Progress { id, call: Some(self.call.clone()), messages, awaits_report: None }
     }
 
-    fn finish(self, id: Uuid, links: &Links) -> Progress {
-        let Self { mut call, subscription, conversation, ended: end, recorded, .. } = self;
+    fn finish(self, id: Uuid, links: &Links, analyses: &mut JoinSet<Progress>) -> Progress {
+        let Self { mut call, subscription, conversation, ended: end, recorded, analyst, .. } = self;
         let (reason, at) = end.unwrap_or((EndReason::MediaLost, Instant::START));
         call.ended_at = Some(conversation.time(at).to_iso());
         let mut artifact = conversation.artifact();
@@ -356,7 +440,19 @@ impl Draft {
             artifact.recording = Some(recording);
         }
         report::fill(&mut call, artifact);
-        ended(id, call, ended_reason(reason), subscription.as_ref())
+        let reason = ended_reason(reason);
+        let Some(analyst) = analyst.filter(|analyst| analyst.is_wanted(&call)) else {
+            return ended(id, call, reason, subscription.as_ref());
+        };
+        let over = over(id, call, reason, subscription.as_ref());
+        let mut call = over.call.clone().unwrap_or_default();
+        analyses.spawn(async move {
+            let analysis = analyst.analyse(&call).await;
+            call.summary.clone_from(&analysis.summary);
+            call.analysis = Some(analysis);
+            reported(id, call, subscription.as_ref())
+        });
+        over
     }
 }
 

@@ -126,8 +126,25 @@ impl Conversation {
             messages: self.rows.iter().map(|row| self.vapi(row)).collect(),
             messages_openai_formatted: self.rows.iter().map(openai).collect(),
             transcript: self.transcript(),
-            performance_metrics: Some(self.metrics.clone()),
+            performance_metrics: Some(self.metrics()),
             ..Artifact::default()
+        }
+    }
+
+    /// How fast the replies were, and on the whole.
+    fn metrics(&self) -> PerformanceMetrics {
+        let mean = |of: fn(&TurnLatency) -> Option<f64>| {
+            let all: Vec<f64> = self.metrics.turn_latencies.iter().filter_map(of).collect();
+            let mean = all.iter().sum::<f64>() / all.len() as f64;
+            (!all.is_empty()).then_some((mean * 10.0).round() / 10.0)
+        };
+        PerformanceMetrics {
+            model_latency_average: mean(|turn| turn.model_latency),
+            voice_latency_average: mean(|turn| turn.voice_latency),
+            transcriber_latency_average: mean(|turn| turn.transcriber_latency),
+            endpointing_latency_average: mean(|turn| turn.endpointing_latency),
+            turn_latency_average: mean(|turn| turn.turn_latency),
+            ..self.metrics.clone()
         }
     }
 

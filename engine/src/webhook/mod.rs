@@ -6,6 +6,7 @@
 mod announcer;
 mod conversation;
 mod delivery;
+mod phrases;
 mod report;
 mod retry;
 mod subscription;
@@ -13,5 +14,5 @@ mod subscription;
 pub(crate) use announcer::{Announcer, Note, end_abandoned, refused, ringing};
 pub(crate) use delivery::Delivery;
 pub use delivery::MESSAGE_ID;
-pub(crate) use report::about;
+pub(crate) use report::{about, about_new, without_secrets};
 pub use subscription::Subscription;

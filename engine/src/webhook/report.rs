@@ -1,9 +1,10 @@
 //! The bodies of messages: what each kind has, and what every message has.
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 use wire::{Artifact, Call};
 
-use crate::store::{CallRecord, Pending, Timestamp};
+use crate::store::{CallRecord, Pending, Resource, Timestamp};
 
 /// The fields of a JSON object.
 pub(super) type Fields = Map<String, Value>;
@@ -66,8 +67,11 @@ pub(super) fn end_of_call(call: &Call) -> Fields {
     if let Some(url) = &artifact.stereo_recording_url {
         put("stereoRecordingUrl", url.clone().into());
     }
-    // Nothing analyses calls yet; products read fields of it without asking whether it is there.
-    put("analysis", json!({}));
+    // Products read fields of it without asking whether it is there.
+    put("analysis", json!(call.analysis.clone().unwrap_or_default()));
+    if let Some(summary) = &call.summary {
+        put("summary", summary.clone().into());
+    }
     put("artifact", json!(artifact));
     if let Some(destination) = &call.destination {
         put("destination", destination.clone());
@@ -83,7 +87,7 @@ pub(super) fn end_of_call(call: &Call) -> Fields {
 pub(crate) fn about(record: &CallRecord) -> Result<Fields, serde_json::Error> {
     let mut call = record.to_json()?;
     // They are in the messages that are about them.
-    for heavy in ["artifact", "messages", "transcript"] {
+    for heavy in ["analysis", "artifact", "messages", "summary", "transcript"] {
         call.remove(heavy);
     }
     let mut fields = Fields::new();
@@ -96,6 +100,29 @@ pub(crate) fn about(record: &CallRecord) -> Result<Fields, serde_json::Error> {
         fields.insert("phoneNumber".to_owned(), number.clone());
     }
     Ok(fields)
+}
+
+/// The same of a call that is not kept yet.
+///
+/// # Errors
+///
+/// As [`about`].
+pub(crate) fn about_new(
+    id: Uuid,
+    call: &Call,
+    number: &Resource,
+) -> Result<Fields, serde_json::Error> {
+    let now = Timestamp::now();
+    about(&CallRecord {
+        id,
+        organisation: number.organisation,
+        created_at: now,
+        updated_at: now,
+        call: call.clone(),
+        assistant: Fields::new(),
+        phone_number: Some(crate::inbound::phone_number(number.clone())),
+        subscription: None,
+    })
 }
 
 /// `{"message": ...}` as it is posted.
@@ -115,7 +142,7 @@ pub(super) fn envelope(record: &CallRecord, message: &Pending) -> Result<Value, 
 
 /// An assistant as it may be shown to a server: that of a number may belong to another
 /// organisation's.
-pub(super) fn without_secrets(assistant: &Fields) -> Fields {
+pub(crate) fn without_secrets(assistant: &Fields) -> Fields {
     let mut shown = assistant.clone();
     shown.remove("serverUrlSecret");
     shown.remove("credentials");

@@ -3,8 +3,10 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod fixtures;
 mod outbound;
 mod receiver;
+mod requests;
 mod resources;
 mod restart;
 mod stage;

@@ -23,7 +23,7 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn kind(&self) -> &str {
-        self.message["type"].as_str().expect("a type")
+        self.message["type"].as_str().unwrap_or_default()
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -44,6 +44,8 @@ type Question = (HeaderMap, Value, oneshot::Sender<Response>);
 pub(crate) struct Tools {
     /// The answer, in which `ID` is the id of the call.
     pub(crate) answer: String,
+    /// The answer to `assistant-request`.
+    pub(crate) assistant: String,
     /// Not before the assistant was heard to say this.
     pub(crate) held_until: Option<&'static str>,
 }
@@ -65,6 +67,11 @@ impl Receiver {
         let statuses: VecDeque<u16> = statuses.into_iter().collect();
         tokio::spawn(answer(asked, statuses, tools, sender));
         Self { url, received }
+    }
+
+    /// Nothing more has come.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.received.try_recv().is_err()
     }
 
     pub(crate) async fn next(&mut self) -> Received {
@@ -94,14 +101,20 @@ async fn answer(
     while let Some((headers, mut body, answer)) = asked.recv().await {
         let status = statuses.pop_front().unwrap_or(200);
         let status = StatusCode::from_u16(status).expect("a status");
-        let message = body["message"].take();
+        let message = match body.get_mut("message") {
+            Some(message) => message.take(),
+            // A request of a tool, which is no message.
+            None => body,
+        };
         if message["transcript"].as_str().is_some_and(|text| Some(text) == tools.held_until) {
             tools.held_until = None;
             for (answer, body) in held.drain(..) {
                 let _ = oneshot::Sender::<Response>::send(answer, body);
             }
         }
-        if message["type"] == "tool-calls" {
+        if message["type"] == "assistant-request" {
+            let _ = answer.send((status, tools.assistant.clone()).into_response());
+        } else if message["type"] == "tool-calls" {
             let id = message["toolCallList"][0]["id"].as_str().expect("an id");
             let body = (status, tools.answer.replace("ID", id)).into_response();
             if tools.held_until.is_some() {

@@ -1,6 +1,8 @@
 //! What is left when a process dies, and what the next one makes of it.
 
-use engine::carrier::CallerScript;
+use std::time::Duration;
+
+use engine::carrier::{Action, CallerScript, When};
 use serde_json::json;
 
 use crate::receiver::Receiver;
@@ -85,4 +87,45 @@ async fn resources_and_keys_outlive_the_process() {
     let without_keys = [("CAUSERIE_PRIVATE_KEY", ""), ("CAUSERIE_PUBLIC_KEY", "")];
     let stage = Stage::start(data.path(), &without_keys).await;
     assert_eq!(stage.get("/assistant").await, json!([made]), "asked with the key of before");
+}
+
+#[test]
+fn a_report_that_a_dead_process_was_about_to_write_is_written_once() {
+    let data = tempfile::tempdir().expect("a directory");
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    let outside = runtime();
+    let mut receiver = outside.block_on(Receiver::start([]));
+    // A model that takes its time: nobody accepts what is asked of it.
+    let model = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", model.local_addr().expect("bound"));
+
+    let first = runtime();
+    first.block_on(async {
+        let stage = Stage::start(data.path(), &[]).await;
+        stage
+            .answers(json!({"firstMessage": "Bonjour.", "server": {"url": receiver.url},
+                "model": {"provider": "custom-llm", "model": "m", "url": url},
+                "analysisPlan": {"minMessagesThreshold": 1, "summaryPlan": {"timeoutSeconds": 60}},
+                "serverMessages": ["status-update", "end-of-call-report"]}))
+            .await;
+        let script = CallerScript::default()
+            .then(When::AgentSilent(Duration::from_millis(300)), Action::HangUp);
+        stage.call(script).await.await.expect("no panic");
+        while receiver.next().await.message["status"] != "ended" {}
+    });
+    first.shutdown_background();
+
+    outside.block_on(async {
+        let stage = Stage::start(data.path(), &[]).await;
+        // What was told may be told again, under its id; the report was not.
+        let reports = receiver.until_report().await;
+        let report = &reports.last().expect("a report").message;
+        assert_eq!(report["endedReason"], "customer-ended-call");
+        assert_eq!(report["transcript"], "AI: Bonjour.\n");
+        assert_eq!(report["analysis"], json!({}));
+        stage.stop().await;
+        let stage = Stage::start(data.path(), &[]).await;
+        stage.stop().await;
+    });
+    assert!(receiver.is_silent(), "once");
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asr::scripted::{Scripted as ScriptedRecognizer, Utterance};
+use engine::analysis::AnalysisPlan;
 use engine::app::Engine;
 use engine::assemble::Assistant;
 use engine::carrier::{
@@ -40,6 +41,8 @@ pub(crate) struct Stage {
     client: reqwest::Client,
     stop: oneshot::Sender<()>,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Its data directory, where it has one of its own.
+    pub(crate) data: Option<tempfile::TempDir>,
 }
 
 impl Stage {
@@ -81,6 +84,7 @@ impl Stage {
             serving: tokio::spawn(engine.serve(async {
                 let _ = stopped.await;
             })),
+            data: None,
         }
     }
 
@@ -251,6 +255,7 @@ fn configured(dialogue: &str, words: &[&str]) -> Assistant {
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
         tools: Vec::new(),
+        analysis: AnalysisPlan::default(),
         server: None,
         filler_after: Duration::ZERO,
         denoising: false,

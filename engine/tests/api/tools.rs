@@ -107,6 +107,7 @@ async fn the_caller_is_heard_and_answered_while_a_tool_takes_its_time() {
             "endCallAfterSpokenEnabled": true}}]}"#
             .to_owned(),
         held_until: Some("Oui."),
+        ..Tools::default()
     };
     let mut receiver = Receiver::with_tools([], tools).await;
     let (_data, stage) = stage(&["Une table pour deux.", "Vous êtes là ?"]).await;
@@ -159,7 +160,8 @@ async fn a_tool_that_fails_has_its_own_words_or_the_models() {
 
 #[tokio::test]
 async fn nobody_waits_for_an_asynchronous_tool() {
-    let tools = Tools { answer: "{}".to_owned(), held_until: Some("never said") };
+    let held_until = Some("never said");
+    let tools = Tools { answer: "{}".to_owned(), held_until, ..Tools::default() };
     let mut receiver = Receiver::with_tools([], tools).await;
     let (_data, stage) = stage(&["Une table pour deux."]).await;
     let mut tool = book();

@@ -9,7 +9,8 @@ use crate::stage::{CALLER, NUMBER, Stage, chats};
 /// A call to an assistant with these fields beside its server, and what its server was sent.
 async fn messages(mut assistant: Value, receiver: &mut Receiver) -> (Stage, Vec<Received>) {
     let data = tempfile::tempdir().expect("a directory");
-    let stage = Stage::start(data.path(), &[]).await;
+    let mut stage = Stage::start(data.path(), &[]).await;
+    stage.data = Some(data);
     assistant["firstMessage"] = "Bonjour.".into();
     assistant["server"] = json!({"url": receiver.url, "secret": "hunter2",
         "headers": {"x-product": "causette"}});
@@ -72,6 +73,34 @@ async fn a_server_is_sent_what_it_asked_for() {
     );
     assert_eq!(told[3].0, "end-of-call-report");
     assert_eq!(told.len(), 4);
+}
+
+#[tokio::test]
+async fn a_server_may_follow_what_the_assistant_says() {
+    let mut receiver = Receiver::start([]).await;
+    let asked = json!({"serverMessages":
+        ["assistant.speechStarted", "model-output", "voice-input", "end-of-call-report"]});
+    let (_stage, messages) = messages(asked, &mut receiver).await;
+    let told: Vec<_> = messages
+        .iter()
+        .map(|m| {
+            let words =
+                ["text", "output", "input"].iter().find_map(|name| m.message[name].as_str());
+            (m.kind(), words.unwrap_or_default())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("assistant.speechStarted", "Bonjour."),
+            ("model-output", "Bonjour."),
+            ("voice-input", "Bonjour."),
+            ("assistant.speechStarted", "Very well."),
+            ("model-output", "Very well."),
+            ("voice-input", "Very well."),
+            ("end-of-call-report", ""),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan, Transcriber,
-    TransferDestination, Voice, VoicemailDetection,
+    AnalysisPlan, Hook, MessagePlan, Model, Server, StartSpeakingPlan, StopSpeakingPlan,
+    Transcriber, TransferDestination, Voice, VoicemailDetection,
 };
 
 /// Who answers a call, and how.
@@ -82,6 +82,9 @@ pub struct Assistant {
     /// What is kept of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_plan: Option<ArtifactPlan>,
+    /// What is made of a call once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis_plan: Option<AnalysisPlan>,
     /// Older for a tool that transfers the call to this number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarding_phone_number: Option<String>,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::Analysis;
+
 /// Vapi's `Call`, as far as this engine has something to say. What is absent is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -27,6 +29,9 @@ pub struct Call {
     /// The stored assistant that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_id: Option<String>,
+    /// The assistant, where it is for this call alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assistant: Option<Map<String, Value>>,
     /// What this call changes of the assistant, and its variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_overrides: Option<Map<String, Value>>,
@@ -69,6 +74,12 @@ pub struct Call {
     /// Caller left, assistant right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stereo_recording_url: Option<String>,
+    /// What a model made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<Analysis>,
+    /// The summary: a copy, as older clients read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// What is left of the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Artifact>,
@@ -203,6 +214,21 @@ pub struct MonoRecording {
 pub struct PerformanceMetrics {
     /// Each reply to the caller.
     pub turn_latencies: Vec<TurnLatency>,
+    /// The mean of `model_latency`, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_latency_average: Option<f64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice_latency_average: Option<f64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcriber_latency_average: Option<f64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpointing_latency_average: Option<f64>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_latency_average: Option<f64>,
     /// How often the caller cut the assistant short.
     pub num_assistant_interrupted: u64,
 }

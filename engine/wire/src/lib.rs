@@ -6,6 +6,7 @@
 //! reader collects them all and answers as Vapi does, `voice.property speeed should not exist`.
 #![forbid(unsafe_code)]
 
+mod analysis;
 mod assistant;
 mod call;
 mod ended_reason;
@@ -21,6 +22,7 @@ mod transcriber;
 mod voice;
 mod voicemail;
 
+pub use analysis::{Analysis, AnalysisPlan, AnalysisTask};
 pub use assistant::{
     ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
     OneOrMany, SmartDenoisingPlan,

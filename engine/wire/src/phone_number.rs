@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Server;
+use crate::{Server, TransferDestination};
 
 /// A number, and who answers it. Its `Debug` shows no secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct PhoneNumber {
     /// Who answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_id: Option<String>,
+    /// Who is called where nobody answers here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback_destination: Option<TransferDestination>,
     /// Where messages go when the assistant has no server of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,

@@ -1,6 +1,7 @@
 //! From Vapi's assistant to what a call is run by: what the assistant says goes before the
 //! configuration, the configuration before the defaults.
 
+mod analysis;
 mod idle;
 mod keypad;
 mod prompt;
@@ -24,9 +25,11 @@ use turntaking::settings::{FirstMessageMode, Settings};
 
 use super::validation::Validation;
 use super::{Background, Config, Defaults, Model, Transcriber, Voice};
+use crate::analysis::AnalysisPlan;
 use crate::llm::ChatMessage;
 use crate::tools::{MessageKind, Tool, Work};
 
+use analysis::analysis;
 use keypad::keypad;
 use prompt::messages;
 pub use providers::Unserved;
@@ -38,6 +41,7 @@ use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
 pub(super) use tools::tool;
 use tools::tools;
+pub(super) use transfer::destination as transfer_destination;
 use voicemail::voicemail;
 
 /// Vapi's `chunkPlan.minCharacters` where nobody sends one.
@@ -88,6 +92,8 @@ pub struct Assistant {
     pub server: Option<wire::Server>,
     /// Which messages; `None`: Vapi's own choice.
     pub server_messages: Option<Vec<String>>,
+    /// What is made of its calls once they are over.
+    pub analysis: AnalysisPlan,
     /// Who is asked when a turn ends; `None`: nobody.
     pub endpointing: Option<Server>,
     /// The customer's own.
@@ -140,7 +146,12 @@ impl Assistant {
         }
     }
 
-    fn from_file(path: &Path, config: &Config) -> Result<Self, AssistantError> {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, and as [`Assistant::from_json`].
+    pub fn from_file(path: &Path, config: &Config) -> Result<Self, AssistantError> {
         let file = Some(path.display().to_string());
         let text = fs::read_to_string(path).map_err(|error| AssistantError {
             file: file.clone(),
@@ -199,6 +210,7 @@ impl Assistant {
         let (transcriber, no_transcriber) = transcriber_of(&transcriber, config, check);
         let (voice, no_voice) = voice_of(&voice, config, check);
         let (model, no_model) = model_of(model, config, check);
+        let analysis = analysis(wire.analysis_plan.as_ref(), model.provider, check);
         let record = wire.artifact_plan.and_then(|plan| plan.recording_enabled);
         Self {
             name: wire.name.unwrap_or_default(),
@@ -228,6 +240,7 @@ impl Assistant {
             record: record.unwrap_or(config.recording.enabled),
             server,
             server_messages,
+            analysis,
             endpointing,
             metadata: wire.metadata.unwrap_or_default(),
             unserved: [no_transcriber, no_model, no_voice].into_iter().flatten().collect(),
@@ -553,7 +566,7 @@ mod tests {
     #[test]
     fn fields_of_vapis_that_have_no_effect_yet_are_taken_and_named() {
         let assistant = read(&json!({
-            "analysisPlan": {"summaryPlan": {"enabled": true}},
+            "analysisPlan": {"summaryPlan": {"enabled": true}, "outcomePlan": {}},
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
                       "tools": [{"type": "transferCall", "destinations": []},
                                 {"type": "function", "async": true,
@@ -561,7 +574,7 @@ mod tests {
         }))
         .expect("it is sound");
         let expected = [
-            "analysisPlan",
+            "analysisPlan.outcomePlan",
             "model.tools.function.strict",
             "model.tools.type transferCall without destinations",
         ];

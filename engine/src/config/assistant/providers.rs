@@ -76,6 +76,17 @@ pub struct Unserved {
     pub provider: String,
 }
 
+impl Unserved {
+    /// The field that asks for it.
+    pub const fn field(&self) -> &'static str {
+        match self.stage {
+            Stage::Transcriber => "transcriber",
+            Stage::Model => "model",
+            Stage::Voice => "voice",
+        }
+    }
+}
+
 /// `provider` is one of Vapi's that are not here: the configured one takes its place where it may,
 /// and the call is refused where not.
 fn elsewhere(

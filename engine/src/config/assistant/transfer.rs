@@ -32,7 +32,7 @@ pub(super) fn destinations(
     each.filter_map(read).collect()
 }
 
-pub(super) fn destination(
+pub(in crate::config) fn destination(
     sent: &wire::TransferDestination,
     path: &str,
     language: &str,

@@ -1,0 +1,137 @@
+//! Asks a number's server who answers a call (Vapi's `assistant-request`).
+
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use serde_json::{Map, Value, json};
+
+use crate::config::{self, Server};
+use crate::store::Timestamp;
+use crate::tools::Destination;
+
+/// How long the server may take, whatever it says itself: the caller hears it ring meanwhile, and
+/// Twilio waits 15 s. Vapi's bound.
+const PATIENCE: Duration = Duration::from_millis(7_500);
+
+/// The longest answer that is read, in bytes.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+type Fields = Map<String, Value>;
+
+/// What a server answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Requested {
+    /// A stored assistant.
+    Stored { id: String, overrides: Option<Fields> },
+    /// An assistant for this call alone.
+    Transient { assistant: Fields, overrides: Option<Fields> },
+    /// Somebody else.
+    Elsewhere(Box<Destination>),
+    /// Nobody: the caller hears this.
+    Said(String),
+    /// Nobody, and Vapi's `endedReason`.
+    Nobody(&'static str),
+}
+
+/// Asks `server`, of which `about` says what call it is.
+pub(crate) async fn ask(client: &reqwest::Client, server: &Server, about: Fields) -> Requested {
+    let mut message = about;
+    message.insert("type".to_owned(), "assistant-request".into());
+    message.insert("timestamp".to_owned(), Timestamp::now().as_millis().into());
+    let body = json!({ "message": message }).to_string();
+    let answer = tokio::time::timeout(PATIENCE, post(client, server, body)).await;
+    let text = match answer {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            tracing::warn!(error, "no answer to an assistant-request");
+            return Requested::Nobody("assistant-request-failed");
+        }
+        Err(_) => {
+            tracing::warn!("no answer to an assistant-request within 7.5 s");
+            return Requested::Nobody("assistant-request-failed");
+        }
+    };
+    read(&text)
+}
+
+async fn post(client: &reqwest::Client, server: &Server, body: String) -> Result<Vec<u8>, String> {
+    let lost = |error: reqwest::Error| error.without_url().to_string();
+    let mut request =
+        client.post(server.url.expose()).header(CONTENT_TYPE, "application/json").body(body);
+    for (name, value) in &server.headers {
+        request = request.header(name, value.expose());
+    }
+    let mut answer = request.send().await.map_err(lost)?;
+    if !answer.status().is_success() {
+        return Err(format!("the server answered {}", answer.status().as_u16()));
+    }
+    let mut text = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(lost)? {
+        if text.len() + piece.len() > LONGEST_ANSWER {
+            return Err("the answer is too long".to_owned());
+        }
+        text.extend_from_slice(&piece);
+    }
+    Ok(text)
+}
+
+/// An error goes before everything else, a destination before an assistant.
+fn read(text: &[u8]) -> Requested {
+    let Ok(Value::Object(mut answer)) = serde_json::from_slice(text) else {
+        return Requested::Nobody("assistant-request-returned-no-assistant");
+    };
+    if let Some(error) = answer.get("error").and_then(Value::as_str) {
+        return Requested::Said(error.to_owned());
+    }
+    if let Some(destination) = answer.get("destination").filter(|sent| !sent.is_null()) {
+        return match config::destination(destination) {
+            Some(destination) => Requested::Elsewhere(Box::new(destination)),
+            None => Requested::Nobody("assistant-request-returned-error"),
+        };
+    }
+    let overrides = match answer.remove("assistantOverrides") {
+        Some(Value::Object(overrides)) => Some(overrides),
+        _ => None,
+    };
+    match (answer.remove("assistantId"), answer.remove("assistant")) {
+        (Some(Value::String(id)), _) => Requested::Stored { id, overrides },
+        (_, Some(Value::Object(assistant))) => Requested::Transient { assistant, overrides },
+        _ => {
+            for field in ["squad", "squadId", "workflow", "workflowId"] {
+                if answer.contains_key(field) {
+                    tracing::error!(field, "an assistant-request is answered by what is not here");
+                }
+            }
+            Requested::Nobody("assistant-request-returned-no-assistant")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(json: &Value) -> Requested {
+        read(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn an_answer_names_an_assistant_a_destination_or_nobody() {
+        let overrides = json!({"variableValues": {"nom": "Martin"}});
+        let stored = answer(&json!({"assistantId": "a", "assistantOverrides": overrides}));
+        assert_eq!(
+            stored,
+            Requested::Stored { id: "a".to_owned(), overrides: overrides.as_object().cloned() }
+        );
+        let transient = answer(&json!({"assistant": {"firstMessage": "Bonjour"}}));
+        assert!(matches!(transient, Requested::Transient { .. }), "{transient:?}");
+        let both =
+            json!({"assistantId": "a", "destination": {"type": "number", "number": "+331234"}});
+        assert!(matches!(answer(&both), Requested::Elsewhere(_)));
+        let error = answer(&json!({"error": "Fermé.", "assistantId": "a"}));
+        assert_eq!(error, Requested::Said("Fermé.".to_owned()));
+        let nobody = "assistant-request-returned-no-assistant";
+        assert_eq!(answer(&json!({"squadId": "s"})), Requested::Nobody(nobody));
+        assert_eq!(read(b"OK"), Requested::Nobody(nobody));
+    }
+}
