@@ -244,8 +244,8 @@ impl App {
         record: &CallRecord,
         variables: &Map<String, Value>,
     ) -> Result<Assistant, Nobody> {
-        let Call { kind, assistant_id, assistant, .. } = &record.call;
-        if assistant_id.is_none() && assistant.is_none() && kind == "inboundPhoneCall" {
+        let Call { assistant_id, assistant, .. } = &record.call;
+        if assistant_id.is_none() && assistant.is_none() {
             return Ok(self.configured_assistant().clone());
         }
         let described = self.describe(&overrides::personal(&record.assistant, variables))?;

@@ -271,6 +271,11 @@ async fn a_webhook_that_names_no_call_is_told_what_it_lacks() {
     }
 }
 
+/// A sound of so many samples at 8 kHz.
+fn tone(samples: usize) -> Vec<i16> {
+    (0..samples).map(|at| if at / 8 % 2 == 0 { 8_000 } else { -8_000 }).collect()
+}
+
 #[tokio::test]
 async fn a_machine_is_listened_for_on_calls_we_placed_only() {
     for (direction, ends) in
@@ -297,7 +302,7 @@ async fn a_machine_is_listened_for_on_calls_we_placed_only() {
             })
             .collect();
         let script = waits()
-            .then(When::AgentSilent(Duration::from_millis(300)), Action::Say(vec![8_000; 4_000]))
+            .then(When::AgentSilent(Duration::from_millis(300)), Action::Say(tone(4_000)))
             .then(When::AgentSilent(Duration::from_millis(500)), Action::HangUp);
         let call = tokio::spawn(async { place_call(line, script).await.expect("a socket") });
         assert_eq!(server.ended().await, ends, "{direction}");
@@ -310,8 +315,7 @@ async fn a_machine_is_listened_for_on_calls_we_placed_only() {
 #[tokio::test]
 async fn a_call_is_held_and_leaves_its_files() {
     let mut server = serve(&[]).await;
-    let sound: Vec<i16> =
-        (0..2_400).map(|at| if at / 8 % 2 == 0 { 8_000 } else { -8_000 }).collect();
+    let sound = tone(2_400);
     let script = waits()
         .then(When::AgentSilent(Duration::from_millis(300)), Action::Say(sound))
         .then(When::AgentSilent(Duration::from_millis(500)), Action::HangUp);
