@@ -252,7 +252,7 @@ mod tests {
         });
         let endpoint = Endpoint::new(&base, "/listen").expect("ok");
         let endpoint = endpoint.with_header("authorization", "Token x", "the key").expect("ok");
-        let error = endpoint.connect().await.err().expect("refused").to_string();
+        let error = endpoint.connect().await.expect_err("refused").to_string();
         assert!(error.contains("HTTP 401: the key is missing"), "{error}");
         assert!(server.await.expect("no panic").contains("authorization: token x"));
     }
@@ -263,7 +263,7 @@ mod tests {
         let base = format!("http://{}", listener.local_addr().expect("bound"));
         drop(listener);
         let endpoint = Endpoint::new(&base, "/secret").expect("ok");
-        let error = endpoint.connect().await.err().expect("nobody").to_string();
+        let error = endpoint.connect().await.expect_err("nobody").to_string();
         assert!(error.starts_with("127.0.0.1 cannot be reached: "), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }

@@ -12,6 +12,9 @@ const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;ma
 padding:0 1em;color:#222}pre{background:#f5f5f5;padding:.8em;overflow:auto;font-size:13px}.plots{\
 display:flex;flex-wrap:wrap;gap:1em}small{color:#666}";
 
+/// One figure of a run.
+type Figure = fn(&Outcome) -> &Quantiles;
+
 /// Writes the page.
 ///
 /// # Errors
@@ -92,9 +95,11 @@ fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
         .chain(report.peers.iter().map(|peer| (peer.name(), &peer.latency)))
         .collect();
     if !report.peers.is_empty() {
-        let distributions: [(&str, fn(&Outcome) -> &Quantiles); 2] = [
-            ("one call: until a reply is audible", |run| &run.figures.audible_ms),
-            ("one call: until a barge-in stops the voice", |run| &run.figures.barge_in_stop_ms),
+        let audible: Figure = |run| &run.figures.audible_ms;
+        let stop: Figure = |run| &run.figures.barge_in_stop_ms;
+        let distributions = [
+            ("one call: until a reply is audible", audible),
+            ("one call: until a barge-in stops the voice", stop),
         ];
         for (caption, of) in distributions {
             let mut series = Vec::new();
