@@ -3,7 +3,7 @@
 //! `GET /v1/listen` as a WebSocket: audio in binary messages, `KeepAlive`, `Finalize` and
 //! `CloseStream` in text messages; `Results` come back (developers.deepgram.com, "Live Audio",
 //! "Keep Alive", "Finalize", "Close Stream"; read 2026-11-21). What it hears is
-//! [`Hearing`](crate::hearing::Hearing)'s: driven only by the audio it receives.
+//! [`Hearing`]'s: driven only by the audio it receives.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
