@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asr::denoise::Denoising;
 use axum::serve::ListenerExt as _;
-use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use turntaking::input::EndReason;
@@ -17,18 +15,19 @@ use uuid::Uuid;
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{self, Config, PublicUrl, Secret};
+use crate::handover::Line;
 use crate::http;
+use crate::operator::Board;
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
     CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
     turn_away,
 };
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
-use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::twilio::TwilioSettings;
-use crate::transport::twilio::rest::{LiveCall, TwilioRest};
+use crate::transport::twilio::rest::TwilioRest;
 use crate::transport::twilio::signature::AuthToken;
 use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
@@ -64,6 +63,8 @@ struct Parts {
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
+    /// Operators who are being called.
+    board: Board,
     /// Makes the requests to customers' servers.
     client: reqwest::Client,
     twilio_rest: TwilioRest,
@@ -198,6 +199,7 @@ impl Engine {
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
+            board: Board::default(),
             twilio_rest: TwilioRest::new(client.clone(), config.twilio.api_url.clone()),
             client,
         }));
@@ -289,6 +291,11 @@ impl App {
     /// One-time tokens for media sockets.
     pub(crate) fn tokens(&self) -> &TokenOffice {
         &self.0.tokens
+    }
+
+    /// Operators who are being called.
+    pub(crate) fn board(&self) -> &Board {
+        &self.0.board
     }
 
     /// The clock that paces all calls.
@@ -387,7 +394,7 @@ impl App {
         transport: Box<dyn MediaTransport>,
     ) -> bool {
         let parts = &self.0;
-        let Served { assistant, about, variables, line } = served;
+        let Served { mut assistant, line } = served;
         let mut place = match parts.registry.admit(id).await {
             Ok(place) => place,
             Err(refused) => {
@@ -410,24 +417,14 @@ impl App {
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
-        let mut settings = assistant.settings;
+        let mut settings = assistant.settings.clone();
         if direction == Direction::Inbound {
             // Who calls is no machine, however long they speak.
             settings.voicemail = None;
         }
-        let tools = Toolset {
-            tools: assistant.tools,
-            client: parts.client.clone(),
-            server: assistant.server,
-            language: assistant.persona.language.clone(),
-            filler_after: assistant.filler_after,
-            about: Arc::new(about),
-            variables: Arc::new(variables),
-            line,
-        };
-        let mut providers = assistant.providers;
+        let tools = self.toolset(&assistant, &Arc::new(line));
         if assistant.denoising {
-            providers.recognizer = Arc::new(Denoising::new(providers.recognizer));
+            assistant.denoise();
         }
         let config = SessionConfig {
             id,
@@ -435,7 +432,7 @@ impl App {
             settings,
             seed: id.seed(),
             persona: assistant.persona,
-            providers,
+            providers: assistant.providers,
             tools: Some(tools),
         };
         let opened = Session::open(config, clock, transport, tap, commands, parts.events.clone());
@@ -465,12 +462,8 @@ impl App {
 pub(crate) struct Served {
     /// Who speaks.
     pub(crate) assistant: Assistant,
-    /// What its tools tell servers of the call.
-    pub(crate) about: Map<String, Value>,
-    /// What templates may name beside.
-    pub(crate) variables: Map<String, Value>,
-    /// The carrier's side, where it can be changed.
-    pub(crate) line: Option<LiveCall>,
+    /// In which call.
+    pub(crate) line: Line,
 }
 
 /// How Twilio's requests are told from others.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asr::deepgram::{Deepgram, DeepgramConfig};
+use asr::denoise::Denoising;
 use asr::moonshine::Moonshine;
 use asr::sherpa::SherpaOptions;
 use asr::{Recognizer, StreamConfig};
@@ -62,6 +63,14 @@ pub struct Assistant {
     pub denoising: bool,
     /// Its calls are recorded.
     pub record: bool,
+}
+
+impl Assistant {
+    /// Takes noise out of what is recognised.
+    pub(crate) fn denoise(&mut self) {
+        let recognizer = Arc::clone(&self.providers.recognizer);
+        self.providers.recognizer = Arc::new(Denoising::new(recognizer));
+    }
 }
 
 /// Why an assistant cannot take calls.

@@ -59,7 +59,7 @@ pub async fn load(background: &Background) -> Result<Option<Arc<Ambience>>, Back
         Background::Office => Some(Ambience::office(RATE)),
         Background::File(path) => Some(read(path)?),
         Background::Url(url) => match fetch(url).await {
-            Ok(ambience) => Some(ambience),
+            Ok(ambience) => Some(ambience.quietened()),
             Err(reason) => {
                 tracing::warn!(%url, reason, "calls have no background sound");
                 None
@@ -72,10 +72,17 @@ pub async fn load(background: &Background) -> Result<Option<Arc<Ambience>>, Back
 fn read(path: &Path) -> Result<Ambience, BackgroundError> {
     let bytes = std::fs::read(path)
         .map_err(|source| BackgroundError::Read { path: path.to_owned(), source })?;
-    decode(&bytes).map_err(|reason| BackgroundError::Sound { path: path.to_owned(), reason })
+    decode(&bytes)
+        .map(Ambience::quietened)
+        .map_err(|reason| BackgroundError::Sound { path: path.to_owned(), reason })
 }
 
-async fn fetch(url: &ServerUrl) -> Result<Ambience, String> {
+/// The loop at `url`, as loud as it is.
+///
+/// # Errors
+///
+/// Why there is none, in words that do not name the URL.
+pub(crate) async fn fetch(url: &ServerUrl) -> Result<Ambience, String> {
     // Its own words name the whole URL, and customers put secrets there.
     let told = |error: reqwest::Error| error.without_url().to_string();
     // Its own: recordings stand where redirects lead, and no secret goes with the request.
@@ -88,7 +95,7 @@ async fn fetch(url: &ServerUrl) -> Result<Ambience, String> {
     decode(&bytes)
 }
 
-/// A loop of the WAV or MP3 in `bytes`, in one channel, no louder than a background is.
+/// A loop of the WAV or MP3 in `bytes`, in one channel.
 fn decode(bytes: &[u8]) -> Result<Ambience, String> {
     let (rate, channels, samples) = if bytes.starts_with(b"RIFF") {
         let wav = Wav::read(Cursor::new(bytes)).map_err(|error| error.to_string())?;
@@ -106,8 +113,7 @@ fn decode(bytes: &[u8]) -> Result<Ambience, String> {
     let mut samples = Vec::new();
     resampler.process(&mono, &mut samples);
     resampler.flush(&mut samples);
-    let ambience = Ambience::of(RATE, samples).ok_or("it is shorter than a second")?;
-    Ok(ambience.quietened())
+    Ambience::of(RATE, samples).ok_or_else(|| "it is shorter than a second".to_owned())
 }
 
 /// Rate, channels and interleaved samples, [`LONGEST`] at most.

@@ -12,11 +12,13 @@ use crate::analysis::Analyst;
 use crate::app::{App, Served};
 use crate::assemble::Assistant;
 use crate::config;
+use crate::handover::{self, Line};
 use crate::llm::ChatMessage;
 use crate::outbound::RING_SECONDS;
 use crate::overrides;
 use crate::request::{self, Requested};
 use crate::session::{CallClock, CallId, Direction, turn_away};
+use crate::squad::{Member, NoSquad, Squad, shown};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ended_reason};
 use crate::tools::{Destination, render};
 use crate::transport::MediaTransport;
@@ -90,12 +92,18 @@ impl App {
         let call_id = Uuid::new_v4();
         call.monitor = Some(self.monitor(call_id));
         let id = number.as_ref().and_then(|number| number.document.get("assistantId"));
+        let squad_id = number.as_ref().and_then(|number| number.document.get("squadId"));
+        let squad_id = squad_id.and_then(Value::as_str).map(str::to_owned);
         let mut document = None;
+        let mut squad = None;
         // Nobody answers here: what the caller gets instead, and why.
         let mut instead = None;
         if let Some((id, number)) = id.and_then(Value::as_str).zip(number.as_ref()) {
             call.assistant_id = Some(id.to_owned());
             document = Some(self.stored_assistant(number.organisation, id).await?);
+        } else if let Some((id, number)) = squad_id.zip(number.as_ref()) {
+            document =
+                Some(self.begun_by(number.organisation, Ok(id), (&mut call, &mut squad)).await?);
         } else if let Some((number, server)) =
             number.as_ref().and_then(|number| Some((number, number_server(number)?)))
             && let Some(server) = config::Server::of(&server)
@@ -113,6 +121,11 @@ impl App {
                     document = Some(Some(assistant));
                     call.assistant_overrides = overrides;
                 }
+                Requested::Squad { squad: wanted, overrides } => {
+                    call.assistant_overrides = overrides;
+                    let kept = (&mut call, &mut squad);
+                    document = Some(self.begun_by(number.organisation, wanted, kept).await?);
+                }
                 Requested::Elsewhere(to) => {
                     let reason = "assistant-request-returned-forwarding-phone-number";
                     call.destination = Some(to.document.clone());
@@ -129,8 +142,9 @@ impl App {
                     instead = Some((reason, to.and_then(|to| dial(&to, &call, number))));
                 }
             }
-            if let (Some(Some(document)), Some(changes)) =
-                (document.as_mut(), &call.assistant_overrides)
+            // Those of a squad are merged already.
+            if let (Some(Some(document)), Some(changes), None) =
+                (document.as_mut(), &call.assistant_overrides, &squad)
             {
                 overrides::merge(document, changes);
             }
@@ -161,6 +175,9 @@ impl App {
         let record = self.store().announce(record).await?;
         if record.call.status == CallStatus::Ended {
             return Ok(Answered::Refused);
+        }
+        if let Some(squad) = &squad {
+            self.store().keep_squad(record.id, &serde_json::to_value(squad)?).await?;
         }
         if let Some((reason, answer)) = instead {
             self.store().keep(&[webhook::refused(&record, reason)]).await?;
@@ -206,10 +223,17 @@ impl App {
             tracing::error!(%id, %error, "servers will not be told what call this is");
             Map::new()
         });
-        let changes = record.call.assistant_overrides.as_ref();
-        let variables = overrides::variables(&about, changes);
+        let changes = record.call.assistant_overrides.clone();
+        let squad = self.store().kept_squad(record.id).await.unwrap_or_else(|error| {
+            tracing::error!(%id, %error, "the call's other assistants cannot be read");
+            None
+        });
+        let squad = handover::kept(squad);
+        let first = squad.members.first().map(Member::as_overrides);
+        let all = overrides::combined(first.as_ref(), changes.as_ref());
+        let variables = overrides::variables(&about, all.as_ref());
         let assistant = self.assistant_of(&record, &variables).await;
-        let line = self.live_call(&record).await.unwrap_or_else(|error| {
+        let live = self.live_call(&record).await.unwrap_or_else(|error| {
             tracing::error!(%id, %error, "the call cannot be transferred");
             None
         });
@@ -217,11 +241,22 @@ impl App {
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
         let analyst = assistant.as_ref().ok().map(analyst);
+        let ours = record.phone_number.as_ref().and_then(|number| number["number"].as_str());
+        let line = Line {
+            call: id,
+            owner: record.organisation,
+            about,
+            variables,
+            changes,
+            live,
+            ours: ours.unwrap_or_default().to_owned(),
+            squad: Arc::new(squad),
+        };
         let record = Box::new(record);
         let _ = self.notes().send(Note::Opened { record, began, analyst }).await;
         let recorded = match assistant {
             Ok(assistant) => {
-                let served = Served { assistant, about, variables, line };
+                let served = Served { assistant, line };
                 self.run_call(id, carrier_call, served, direction, clock, leg).await
             }
             Err(nobody) => {
@@ -245,7 +280,10 @@ impl App {
         variables: &Map<String, Value>,
     ) -> Result<Assistant, Nobody> {
         let Call { assistant_id, assistant, .. } = &record.call;
-        if assistant_id.is_none() && assistant.is_none() {
+        let Call { squad_id, squad, .. } = &record.call;
+        let named =
+            [assistant_id.is_some(), squad_id.is_some(), assistant.is_some(), squad.is_some()];
+        if named.iter().all(|named| !named) {
             return Ok(self.configured_assistant().clone());
         }
         let described = self.describe(&overrides::personal(&record.assistant, variables))?;
@@ -257,6 +295,40 @@ impl App {
             assistant.server = server.as_ref().and_then(config::Server::of);
         }
         Ok(assistant)
+    }
+
+    /// The first assistant of the squad `wanted`, which is noted in `call` and kept; `None`: it
+    /// cannot take calls.
+    async fn begun_by(
+        &self,
+        owner: Uuid,
+        wanted: Result<String, Map<String, Value>>,
+        (call, kept): (&mut Call, &mut Option<Squad>),
+    ) -> Result<Option<Map<String, Value>>, StoreError> {
+        let document = match wanted {
+            Ok(id) => {
+                let stored = self.stored_squad(owner, &id).await?;
+                call.squad_id = Some(id);
+                stored
+            }
+            Err(squad) => {
+                call.squad = Some(shown(&squad));
+                Some(squad)
+            }
+        };
+        let Some(document) = document else { return Ok(None) };
+        match self.squad(owner, &document, call.assistant_overrides.as_ref()).await {
+            Ok(squad) => {
+                let first = squad.members.first().map(|member| member.assistant.clone());
+                *kept = Some(squad);
+                Ok(first)
+            }
+            Err(NoSquad::Store(error)) => Err(error),
+            Err(NoSquad::Invalid(error)) => {
+                tracing::error!(error, "a squad cannot take a call");
+                Ok(None)
+            }
+        }
     }
 
     pub(crate) async fn stored_assistant(

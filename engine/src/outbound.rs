@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::config;
 use crate::inbound::{number_server, phone_number};
 use crate::overrides;
+use crate::squad::{self, NoSquad, Squad};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp};
 use crate::transport::twilio::rest::{Account, LiveCall, Placement, RestError};
 use crate::webhook::{self, Subscription};
@@ -61,10 +62,20 @@ impl App {
         })?;
         let own = customer.assistant_overrides.as_ref();
         let changes = overrides::combined(order.assistant_overrides.as_ref(), own);
-        let mut assistant = self.assistant_for(owner, order).await?;
-        if let Some(changes) = &changes {
-            overrides::merge(&mut assistant, changes);
-        }
+        let of_squad = overrides::combined(order.squad_overrides.as_ref(), changes.as_ref());
+        let changes = overrides::combined(of_squad.as_ref(), customer.squad_overrides.as_ref());
+        let squad = self.squad_for(owner, order, changes.as_ref()).await?;
+        let first = squad.as_ref().and_then(|squad| squad.members.first());
+        let assistant = match first {
+            Some(first) => first.assistant.clone(),
+            None => {
+                let mut assistant = self.assistant_for(owner, order).await?;
+                if let Some(changes) = &changes {
+                    overrides::merge(&mut assistant, changes);
+                }
+                assistant
+            }
+        };
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
         if !self.registry().has_room() {
@@ -88,6 +99,8 @@ impl App {
                 metadata: order.metadata.clone(),
                 assistant_id: order.assistant_id.clone(),
                 assistant: order.assistant.as_ref().map(webhook::without_secrets),
+                squad_id: order.squad_id.clone(),
+                squad: order.squad.as_ref().map(squad::shown),
                 assistant_overrides: changes,
                 phone_number_id: Some(number.id.to_string()),
                 customer: Some(Customer {
@@ -116,6 +129,10 @@ impl App {
                 .map_err(StoreError::from)?,
         };
         let record = self.store().announce(record).await?;
+        if let Some(squad) = &squad {
+            let squad = serde_json::to_value(squad).map_err(StoreError::from)?;
+            self.store().keep_squad(id, &squad).await?;
+        }
         let url = self.public_url().http(&format!("/twilio/outbound/{id}"));
         let status_url = self.public_url().http(&format!("/twilio/status/{id}"));
         let placement = Placement {
@@ -247,6 +264,37 @@ impl App {
         let uuid = Uuid::parse_str(id).map_err(|_| unknown())?;
         let number = self.store().resource(Collection::PhoneNumbers, owner, uuid).await?;
         number.ok_or_else(unknown)
+    }
+
+    /// The squad that the order names, with `changes` merged; `None`: it names none.
+    async fn squad_for(
+        &self,
+        owner: Uuid,
+        order: &NewCall,
+        changes: Option<&Map<String, Value>>,
+    ) -> Result<Option<Squad>, NotPlaced> {
+        let document = match (&order.squad, &order.squad_id) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                let both = "squad and squadId must not both be sent".to_owned();
+                return Err(NotPlaced::Unknown(both));
+            }
+            (Some(squad), None) => squad.clone(),
+            (None, Some(id)) => {
+                let stored = self.stored_squad(owner, id).await?;
+                let unknown = || NotPlaced::Unknown(format!("squadId {id} does not exist"));
+                stored.ok_or_else(unknown)?
+            }
+        };
+        if order.assistant.is_some() || order.assistant_id.is_some() {
+            let both = "an assistant and a squad must not both be sent".to_owned();
+            return Err(NotPlaced::Unknown(both));
+        }
+        match self.squad(owner, &document, changes).await {
+            Ok(squad) => Ok(Some(squad)),
+            Err(NoSquad::Invalid(problem)) => Err(NotPlaced::Unknown(problem)),
+            Err(NoSquad::Store(error)) => Err(error.into()),
+        }
     }
 
     /// The assistant that the order names, with its stored tools.

@@ -68,9 +68,14 @@ pub(crate) fn variables(about: &Fields, overrides: Option<&Fields>) -> Fields {
             variables.insert(name.to_owned(), value.clone());
         }
     }
-    let own = overrides.and_then(|overrides| overrides.get(VARIABLES)).and_then(Value::as_object);
-    variables.extend(own.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())));
+    variables.extend(own_variables(overrides));
     variables
+}
+
+/// The variables that `overrides` set.
+pub(crate) fn own_variables(overrides: Option<&Fields>) -> Fields {
+    let own = overrides.and_then(|overrides| overrides.get(VARIABLES)).and_then(Value::as_object);
+    own.cloned().unwrap_or_default()
 }
 
 /// Vapi's built-in variables of time, in UTC.

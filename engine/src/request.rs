@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{self, Server};
 use crate::http;
+use crate::overrides;
 use crate::store::Timestamp;
 use crate::tools::Destination;
 
@@ -25,6 +26,8 @@ pub(crate) enum Requested {
     Stored { id: String, overrides: Option<Fields> },
     /// An assistant for this call alone.
     Transient { assistant: Fields, overrides: Option<Fields> },
+    /// Several assistants, stored or for this call alone.
+    Squad { squad: Result<String, Fields>, overrides: Option<Fields> },
     /// Somebody else.
     Elsewhere(Box<Destination>),
     /// Nobody: the caller hears this.
@@ -76,10 +79,22 @@ fn read(text: &[u8]) -> Requested {
         _ => None,
     };
     match (answer.remove("assistantId"), answer.remove("assistant")) {
-        (Some(Value::String(id)), _) => Requested::Stored { id, overrides },
-        (_, Some(Value::Object(assistant))) => Requested::Transient { assistant, overrides },
+        (Some(Value::String(id)), _) => return Requested::Stored { id, overrides },
+        (_, Some(Value::Object(assistant))) => {
+            return Requested::Transient { assistant, overrides };
+        }
+        _ => {}
+    }
+    let of_squad = match answer.remove("squadOverrides") {
+        Some(Value::Object(overrides)) => Some(overrides),
+        _ => None,
+    };
+    let overrides = overrides::combined(of_squad.as_ref(), overrides.as_ref());
+    match (answer.remove("squadId"), answer.remove("squad")) {
+        (Some(Value::String(id)), _) => Requested::Squad { squad: Ok(id), overrides },
+        (_, Some(Value::Object(squad))) => Requested::Squad { squad: Err(squad), overrides },
         _ => {
-            for field in ["squad", "squadId", "workflow", "workflowId"] {
+            for field in ["workflow", "workflowId"] {
                 if answer.contains_key(field) {
                     tracing::error!(field, "an assistant-request is answered by what is not here");
                 }
@@ -113,7 +128,10 @@ mod tests {
         let error = answer(&json!({"error": "Fermé.", "assistantId": "a"}));
         assert_eq!(error, Requested::Said("Fermé.".to_owned()));
         let nobody = "assistant-request-returned-no-assistant";
-        assert_eq!(answer(&json!({"squadId": "s"})), Requested::Nobody(nobody));
+        let squad = answer(&json!({"squadId": "s", "squadOverrides": {"firstMessage": "Bonjour"}}));
+        let overrides = json!({"firstMessage": "Bonjour"}).as_object().cloned();
+        assert_eq!(squad, Requested::Squad { squad: Ok("s".to_owned()), overrides });
+        assert_eq!(answer(&json!({"workflowId": "w"})), Requested::Nobody(nobody));
         assert_eq!(read(b"OK"), Requested::Nobody(nobody));
     }
 }

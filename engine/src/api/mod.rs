@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod health;
 mod list;
+mod operator;
 mod phone_number;
 mod recording;
 mod resource;
@@ -51,6 +52,9 @@ pub fn router(app: App) -> Router {
         )
         .route("/twilio/outbound/{call}", post(twilio::outbound))
         .route("/twilio/status/{call}", post(twilio::status))
+        .route("/twilio/operator/{call}/{operator}", post(operator::answered))
+        .route("/twilio/operator/{call}/{operator}/next", post(operator::next))
+        .route("/twilio/operator/{call}/{operator}/status", post(operator::status))
         .route("/call", get(call::list).post(call::place))
         .route("/call/phone", post(call::place))
         .route("/call/web", post(call::not_served_web))

@@ -121,15 +121,15 @@ pub(super) async fn status(
     }
 }
 
-type Params = Vec<(String, String)>;
+pub(super) type Params = Vec<(String, String)>;
 
-fn param(params: &Params, wanted: &str) -> Option<String> {
+pub(super) fn param(params: &Params, wanted: &str) -> Option<String> {
     let found = params.iter().find(|(name, _)| name == wanted);
     found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
 }
 
 /// The call that a request about one of ours names, once it is known that Twilio sent it.
-async fn verified(
+pub(super) async fn verified(
     app: &App,
     call: &str,
     uri: &Uri,
@@ -194,9 +194,12 @@ async fn serve(app: App, socket: WebSocket) {
     let ticker = app.egress_clock().ticker();
     let accepted = twilio::accept(socket, app.twilio_settings(), ticker, verify).await;
     match accepted {
-        Ok((leg, start, ())) => {
-            app.answer(start.call_sid, clock, Box::new(leg)).await;
-        }
+        Ok((leg, start, ())) => match app.board().claim(&start.call_sid) {
+            Some(operator) => {
+                app.brief(operator, start.call_sid, clock, Box::new(leg)).await;
+            }
+            None => app.answer(start.call_sid, clock, Box::new(leg)).await,
+        },
         Err(error) => tracing::warn!(%error, "a media socket was closed"),
     }
 }
@@ -274,7 +277,7 @@ fn refusal<N: AsRef<str>, V: AsRef<str>>(
     Some((StatusCode::FORBIDDEN, "X-Twilio-Signature does not match\n").into_response())
 }
 
-fn xml(document: String) -> Response {
+pub(super) fn xml(document: String) -> Response {
     ([(header::CONTENT_TYPE, twiml::CONTENT_TYPE)], document).into_response()
 }
 

@@ -80,9 +80,6 @@ fn not_served(call: &wire::NewCall) -> Option<&'static str> {
         ("customerId", call.customer_id.is_some()),
         ("phoneNumber", call.phone_number.is_some()),
         ("schedulePlan", call.schedule_plan.is_some()),
-        ("squad", call.squad.is_some()),
-        ("squadId", call.squad_id.is_some()),
-        ("squadOverrides", call.squad_overrides.is_some()),
         ("transport", call.transport.is_some()),
         ("workflow", call.workflow.is_some()),
         ("workflowId", call.workflow_id.is_some()),
@@ -90,14 +87,8 @@ fn not_served(call: &wire::NewCall) -> Option<&'static str> {
     ];
     let of_call = fields.iter().find(|(_, sent)| *sent).map(|(name, _)| *name);
     let mut customers = call.customer.iter().chain(call.customers.iter().flatten());
-    let of_customer = customers.find_map(|customer| {
-        let sent = [
-            ("customer.sipUri", customer.sip_uri.is_some()),
-            ("customer.squadOverrides", customer.squad_overrides.is_some()),
-        ];
-        sent.iter().find(|(_, sent)| *sent).map(|(name, _)| *name)
-    });
-    of_call.or(of_customer)
+    let of_customer = customers.any(|customer| customer.sip_uri.is_some());
+    of_call.or(of_customer.then_some("customer.sipUri"))
 }
 
 #[cfg(test)]
@@ -131,7 +122,7 @@ mod tests {
                 "customer.number must be in the E.164 format, such as +33123456789".to_owned(),
             ]))
         );
-        let squad = json!({"squadId": "s", "customer": {"number": "+33612345678"}});
-        assert_eq!(read(&squad), Err(CallProblem::NotServed("squadId")));
+        let flow = json!({"workflowId": "w", "customer": {"number": "+33612345678"}});
+        assert_eq!(read(&flow), Err(CallProblem::NotServed("workflowId")));
     }
 }

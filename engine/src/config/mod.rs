@@ -29,7 +29,7 @@ pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
 pub use call::{CallProblem, new_call};
 pub use example::annotated;
-pub use phone_number::{destination, phone_number_problems};
+pub use phone_number::{candidate, destination, phone_number_problems};
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
 pub use public_url::PublicUrl;

@@ -2,7 +2,7 @@
 
 use super::assistant;
 use super::validation::Validation;
-use crate::tools::Destination;
+use crate::tools::{Candidate, Destination};
 
 /// Whose numbers Vapi knows. Calls reach this engine over Twilio's alone.
 const PROVIDERS: &[&str] = &["byo-phone-number", "telnyx", "twilio", "vapi", "vonage"];
@@ -11,6 +11,15 @@ const PROVIDERS: &[&str] = &["byo-phone-number", "telnyx", "twilio", "vapi", "vo
 pub fn destination(json: &serde_json::Value) -> Option<Destination> {
     let wire = serde_json::from_value(json.clone()).ok()?;
     assistant::transfer_destination(&wire, "destination", "", &mut Validation::default())
+}
+
+/// Another assistant to whom a server hands a call over; `None`: it is not sound.
+pub fn candidate(json: &serde_json::Value, language: &str) -> Option<Candidate> {
+    let wire = serde_json::from_value(json.clone()).ok()?;
+    let mut check = Validation::default();
+    let candidate = assistant::handoff_candidate(&wire, "destination", language, &mut check)?;
+    let (problems, _) = check.finish();
+    problems.is_empty().then_some(candidate)
 }
 
 /// What is wrong with a phone number, in the words of Vapi's API; empty: nothing.

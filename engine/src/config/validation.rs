@@ -124,7 +124,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "beepDetectionEnabled",
             "code",
             "credentialId",
-            "defaultResult",
             "displayHeightPx",
             "displayNumber",
             "displayWidthPx",
@@ -136,15 +135,13 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "sipInfoDtmfEnabled",
             "subType",
             "toolMessages",
-            "variableExtractionPlan",
             "verb",
         ],
     ),
     ("model.tools.function", &["strict"]),
     ("model.tools.server", SERVER),
-    ("model.tools.destinations", DESTINATION),
+    ("model.tools.destinations.server", SERVER),
     ("model.tools.destinations.transferPlan", TRANSFER_PLAN),
-    ("forwardingPhoneNumbers", DESTINATION),
     ("forwardingPhoneNumbers.transferPlan", TRANSFER_PLAN),
     ("model.messages", &["name", "tool_calls"]),
     (
@@ -220,7 +217,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("phoneNumber.server", SERVER),
-    ("phoneNumber.fallbackDestination", DESTINATION),
     ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),
     ("analysisPlan", &["outcomePlan", "structuredDataMultiPlan"]),
     ("startSpeakingPlan.smartEndpointingPlan.server", SERVER),
@@ -247,24 +243,9 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What of a transfer's destination is taken and has no effect here.
-const DESTINATION: &[&str] = &["assistantName", "sipHeaders", "transferMode"];
-
-/// What of a transfer's plan is taken and has no effect here.
-const TRANSFER_PLAN: &[&str] = &[
-    "contextEngineeringPlan",
-    "fallbackPlan",
-    "holdAudioUrl",
-    "message",
-    "sipHeadersInReferToEnabled",
-    "sipVerb",
-    "summaryPlan",
-    "timeout",
-    "transferAssistant",
-    "transferCompleteAudioUrl",
-    "twiml",
-    "voicemailDetectionType",
-];
+/// What of a transfer's plan is taken and has no effect here: they are SIP's own, or ask a provider
+/// that is not here.
+const TRANSFER_PLAN: &[&str] = &["sipHeadersInReferToEnabled", "sipVerb", "voicemailDetectionType"];
 
 /// What of a server is taken and has no effect here.
 const SERVER: &[&str] = &["credentialId", "encryptedPaths", "staticIpAddressesEnabled"];

@@ -27,6 +27,8 @@ pub(super) async fn live(mut events: mpsc::Receiver<SessionEvent>) -> Option<Cal
             SessionEventKind::ToolCalled { name, .. } => format!("-- the tool {name} is called"),
             SessionEventKind::ToolAnswered { .. } => "-- the tool has answered".to_owned(),
             SessionEventKind::Forwarded { .. } => "-- the caller is transferred".to_owned(),
+            SessionEventKind::HandedOver { name, .. } => format!("-- {name} takes over"),
+            SessionEventKind::Learnt { .. } => continue,
             SessionEventKind::Ended { reason, .. } => {
                 println!("{at:7.2}s  -- the call is over: {}", ended_reason(reason));
                 return call;

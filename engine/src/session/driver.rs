@@ -21,6 +21,7 @@ use super::clock::CallClock;
 use super::egress::Egress;
 use super::endpointing::Endpointing;
 use super::event::{CallStats, SessionEvent, SessionEventKind};
+use super::history;
 use super::ingress::Ingress;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
@@ -91,6 +92,8 @@ pub struct Session {
     pub(super) endpointing: Endpointing,
     pub(super) tools: Tools,
     pub(super) transcript: Transcript,
+    /// Of the history, what the requests' beginning has already.
+    pub(super) told: history::Told,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -139,7 +142,7 @@ impl Session {
         }
         if let Some(background) = &persona.background {
             if background.rate() == rate {
-                transport.set_background(Arc::clone(background));
+                transport.set_background(Some(Arc::clone(background)));
                 tap.set_background(Arc::clone(background));
             } else {
                 tracing::warn!(call = %id, ?rate, "the background sound is of another rate");
@@ -155,6 +158,7 @@ impl Session {
             endpointing: Endpointing::new(providers.endpointing.clone(), id),
             tools: Tools::new(tools, seed),
             transcript: Transcript::new(clock),
+            told: history::Told::default(),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -240,15 +244,8 @@ impl Session {
             self.tell(input, now);
             worked = true;
         }
-        while let Poll::Ready(input) = self.tools.poll(cx) {
-            if matches!(&input, Input::EndCall { .. }) {
-                self.tell_forwarded(now);
-            }
-            if let Input::ToolResult { id, result, .. } = &input {
-                let (id, result) = (id.to_string(), result.to_string());
-                self.emit(now, SessionEventKind::ToolAnswered { id, result });
-            }
-            self.tell(input, now);
+        while let Poll::Ready(news) = self.tools.poll(cx) {
+            self.on_news(news, now);
             worked = true;
         }
         if self.floor.poll_timeout().is_some_and(|(at, _)| at <= now) {
@@ -307,10 +304,12 @@ impl Session {
                 TransportEvent::Ended(end) => {
                     self.leg_over = true;
                     tracing::info!(call = %self.id, ?end, "leg over");
-                    let reason = if self.tell_forwarded(now) {
-                        EndReason::AssistantForwardedCall
-                    } else {
-                        end_reason(end)
+                    let reason = match end_reason(end) {
+                        _ if self.tell_forwarded(now) => EndReason::AssistantForwardedCall,
+                        EndReason::CustomerEndedCall if self.tools.is_calling() => {
+                            EndReason::CustomerEndedCallBeforeTransfer
+                        }
+                        reason => reason,
                     };
                     self.tell(Input::EndCall { reason }, now);
                 }
@@ -320,7 +319,7 @@ impl Session {
     }
 
     /// Feeds the Floor, drains it, and carries out what it asks for, until nothing is left.
-    fn tell(&mut self, input: Input<'static>, now: Instant) {
+    pub(super) fn tell(&mut self, input: Input<'static>, now: Instant) {
         self.follow_ups.push_back(input);
         while let Some(input) = self.follow_ups.pop_front() {
             self.floor.handle(now, &input);
@@ -345,7 +344,7 @@ impl Session {
 
     /// Tells where the caller is taken, where they are. A carrier may end our leg before it has
     /// answered that it does.
-    fn tell_forwarded(&mut self, now: Instant) -> bool {
+    pub(super) fn tell_forwarded(&mut self, now: Instant) -> bool {
         let Some(destination) = self.tools.forwarded() else { return false };
         self.emit(now, SessionEventKind::Forwarded { destination });
         true

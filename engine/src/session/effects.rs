@@ -1,5 +1,6 @@
 //! Carries out what the Floor asks for.
 
+use turntaking::dictation::Dictated;
 use turntaking::input::{EndReason, Input, TurnId};
 use turntaking::output::{Event, Output};
 use turntaking::time::Instant;
@@ -8,6 +9,7 @@ use super::driver::Session;
 use super::event::SessionEventKind;
 use super::history;
 use super::tools::Order;
+use crate::llm::ChatRequest;
 
 impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
@@ -15,8 +17,7 @@ impl Session {
         match output {
             Output::StartReply { turn, speculative, user, prompt } => {
                 let dictated = self.floor.dictated(user);
-                let (persona, history) = (self.egress.persona(), self.floor.history());
-                let request = history::request(persona, history, (user, dictated.as_ref()), prompt);
+                let request = self.request((user, dictated.as_ref()), prompt);
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {
@@ -38,8 +39,7 @@ impl Session {
                 self.ingress.ask_turn_model(*pause, self.clock.to_tokio(now).into_std());
             }
             Output::AskEndpointing { look, user } => {
-                let (persona, history) = (self.egress.persona(), self.floor.history());
-                let request = history::request(persona, history, (user, None), "");
+                let request = self.request((user, None), "");
                 let said = (&self.transcript, now);
                 return self.endpointing.ask(*look, user, &request.messages, said);
             }
@@ -51,6 +51,16 @@ impl Session {
             Output::Hangup { reason } => self.hang_up(*reason, now),
         }
         None
+    }
+
+    /// The request for a reply to what was said, and to the caller's words `user`.
+    pub(super) fn request(
+        &self,
+        (user, dictated): (&str, Option<&Dictated>),
+        prompt: &str,
+    ) -> ChatRequest {
+        let history = self.told.rest(self.floor.history());
+        history::request(self.egress.persona(), history, (user, dictated), prompt)
     }
 
     fn on_floor_event(&mut self, event: &Event, now: Instant) {
@@ -80,8 +90,7 @@ impl Session {
         self.emit(now, called);
         let reply = self.floor.state().reply().filter(|reply| reply.turn() == turn);
         let announced = reply.is_some_and(|reply| !reply.text().trim().is_empty());
-        let (persona, history) = (self.egress.persona(), self.floor.history());
-        let request = history::request(persona, history, ("", None), "");
+        let request = self.request(("", None), "");
         let order = Order { turn, id, name, arguments, announced };
         let refused = self.tools.run(&order, &self.transcript, &request.messages);
         if let Some(Input::ToolResult { id, result, .. }) = &refused {

@@ -61,6 +61,12 @@ impl Egress {
         &self.persona
     }
 
+    /// Another assistant speaks from now on; the reply in the making is the last of the one before.
+    pub(super) fn replace(&mut self, providers: Providers, persona: Persona) {
+        self.providers = providers;
+        self.persona = persona;
+    }
+
     /// Has the model write a reply; speculative ones are kept unheard until [`Self::release`].
     ///
     /// Returns what the Floor must know at once: that there is no voice.

@@ -57,6 +57,22 @@ pub enum SessionEventKind {
         /// Whom, as the assistant has it.
         destination: serde_json::Value,
     },
+    /// Another assistant has taken the call over.
+    HandedOver {
+        /// Its name; may be empty.
+        name: String,
+        /// Where it is a stored one.
+        assistant_id: Option<String>,
+        /// As it is shown to servers.
+        assistant: serde_json::Map<String, serde_json::Value>,
+        /// Where the call was handed over to, as the assistant before has it.
+        destination: serde_json::Value,
+    },
+    /// A tool has taught something about the call: variables.
+    Learnt {
+        /// Their names and values.
+        variables: serde_json::Map<String, serde_json::Value>,
+    },
     /// The call is over; nothing follows.
     Ended {
         /// Why.

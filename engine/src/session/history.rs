@@ -10,6 +10,42 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 /// every call before the conversation goes on.
 const STILL_RUNNING: &str = "The tool is still running.";
 
+/// How much of the Floor's history the beginning of each request has already, since the assistant
+/// who speaks took the call over. Counted without the answers of tools: these come late, and stand
+/// where their calls do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told(usize);
+
+impl Told {
+    /// All of `history`.
+    pub(super) fn all(history: &[Entry]) -> Self {
+        Self(history.iter().filter(|entry| !is_answer(entry)).count())
+    }
+
+    /// What came since.
+    pub(super) fn rest(self, history: &[Entry]) -> &[Entry] {
+        let mut left = self.0;
+        let behind = history.iter().position(|entry| {
+            if is_answer(entry) {
+                return false;
+            }
+            let is_new = left == 0;
+            left = left.saturating_sub(1);
+            is_new
+        });
+        match behind {
+            // At the beginning of a call there is nothing to leave out.
+            _ if self.0 == 0 => history,
+            Some(at) => &history[at..],
+            None => &[],
+        }
+    }
+}
+
+const fn is_answer(entry: &Entry) -> bool {
+    matches!(entry, Entry::ToolResult { .. })
+}
+
 /// The request for a reply to `history`, followed by the caller's words `user` that are not in
 /// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
 /// none).
@@ -137,6 +173,24 @@ mod tests {
             chunk_plan: ChunkPlan::default(),
             background: None,
         }
+    }
+
+    #[test]
+    fn what_was_told_is_not_told_again_whenever_tools_answer() {
+        let call = Entry::ToolCall {
+            turn: TurnId(1),
+            id: "a".to_owned(),
+            name: "handoff".to_owned(),
+            arguments: "{}".to_owned(),
+        };
+        let mut history = vec![user("bonjour"), call];
+        let told = Told::all(&history);
+        assert!(told.rest(&history).is_empty());
+        history.push(Entry::ToolResult { id: "a".to_owned(), result: "ok".to_owned() });
+        assert!(told.rest(&history).is_empty(), "its answer came after");
+        history.push(user("merci"));
+        assert_eq!(told.rest(&history), [user("merci")]);
+        assert_eq!(Told::default().rest(&history), &history[..]);
     }
 
     fn user(text: &str) -> Entry {

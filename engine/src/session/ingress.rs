@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use asr::{RecognizerEvent, RecognizerStream, StreamConfig};
+use asr::{Recognizer, RecognizerEvent, RecognizerStream, StreamConfig};
 use codecs::SampleRate;
 use codecs::beep::BeepDetector;
 use turntaking::input::{Input, Probability, Stability};
@@ -43,6 +43,13 @@ pub(super) struct Ingress {
     /// Windows in which a voice was the assistant's.
     echo_windows: u64,
     recognizer: Box<dyn RecognizerStream>,
+    /// What made it, for whom.
+    source: (Arc<dyn Recognizer>, String),
+    /// The first sample that it was given, and the number of its first segment.
+    tuned_at: (u64, u32),
+    /// One past the last segment that was told.
+    segments: u32,
+    rate: SampleRate,
     recognizer_failed: bool,
     turn: Option<TurnStream>,
     /// Samples pushed so far: the position of all three streams.
@@ -75,6 +82,7 @@ impl Ingress {
         let vad = providers.vad.open(rate).ok_or_else(unknown)?;
         let echo = EchoGate::new(rate).ok_or_else(unknown)?;
         let language = language.to_owned();
+        let source = (Arc::clone(&providers.recognizer), language.clone());
         let recognizer = providers.recognizer.open(&StreamConfig { rate, language })?;
         let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
         let fill = usize::try_from(u64::from(rate.hz()) * LONGEST_FILL_MS / 1_000).unwrap_or(0);
@@ -89,6 +97,10 @@ impl Ingress {
             window: rate.samples_in(WINDOW),
             echo_windows: 0,
             recognizer,
+            source,
+            tuned_at: (0, 0),
+            segments: 0,
+            rate,
             recognizer_failed: false,
             turn,
             pushed: 0,
@@ -100,6 +112,34 @@ impl Ingress {
             beeps: None,
             beeped: None,
         })
+    }
+
+    /// Has another recogniser, or another language of this one, hear what is said from now on. The
+    /// same goes on as it was.
+    ///
+    /// # Errors
+    ///
+    /// Where it refuses; then nothing changes.
+    pub(super) fn retune(
+        &mut self,
+        providers: &Providers,
+        language: &str,
+    ) -> Result<(), OpenError> {
+        let (recognizer, known) = &self.source;
+        if Arc::ptr_eq(recognizer, &providers.recognizer) && known == language {
+            return Ok(());
+        }
+        let language = language.to_owned();
+        let source = (Arc::clone(&providers.recognizer), language.clone());
+        self.recognizer = providers.recognizer.open(&StreamConfig { rate: self.rate, language })?;
+        self.source = source;
+        self.recognizer_failed = false;
+        self.tuned_at = (self.pushed, self.segments);
+        if self.gate.is_open() {
+            // The caller is in mid-sentence: the rest of it is for the new one.
+            self.recognizer.hint(asr::Hint::SpeechStarted { at: 0 });
+        }
+        Ok(())
     }
 
     /// Listens for a machine's beep until `until`.
@@ -195,8 +235,8 @@ impl Ingress {
         }
         while let Poll::Ready(event) = self.recognizer.poll_event(cx) {
             if let RecognizerEvent::Transcript(transcript) = &event
-                && transcript.covers > self.echoed.start
-                && transcript.covers <= self.echoed.end
+                && transcript.covers + self.tuned_at.0 > self.echoed.start
+                && transcript.covers + self.tuned_at.0 <= self.echoed.end
             {
                 // The assistant's own words.
                 continue;
@@ -240,16 +280,21 @@ impl Ingress {
 
     fn on_recognizer(&mut self, event: RecognizerEvent, now: Instant) -> Input<'static> {
         match event {
-            RecognizerEvent::Transcript(transcript) => Input::Transcript {
-                segment: transcript.segment,
-                text: Cow::Owned(transcript.text),
-                stability: match transcript.stability {
-                    asr::Stability::Partial => Stability::Partial,
-                    asr::Stability::Stable => Stability::Stable,
-                    asr::Stability::Final => Stability::Final,
-                },
-                covers: self.clock.moment(transcript.covers, now),
-            },
+            RecognizerEvent::Transcript(transcript) => {
+                let (first_sample, first_segment) = self.tuned_at;
+                let segment = first_segment + transcript.segment;
+                self.segments = self.segments.max(segment + 1);
+                Input::Transcript {
+                    segment,
+                    text: Cow::Owned(transcript.text),
+                    stability: match transcript.stability {
+                        asr::Stability::Partial => Stability::Partial,
+                        asr::Stability::Stable => Stability::Stable,
+                        asr::Stability::Final => Stability::Final,
+                    },
+                    covers: self.clock.moment(first_sample + transcript.covers, now),
+                }
+            }
             RecognizerEvent::EndOfTurn { eager } => Input::EndOfTurn { eager },
             RecognizerEvent::TurnResumed => Input::TurnResumed,
             RecognizerEvent::Failed(error) => {
@@ -266,8 +311,12 @@ impl Ingress {
             return;
         }
         let hint = match hint {
-            RecognizerHint::SpeechStarted => asr::Hint::SpeechStarted { at: self.speech_began },
-            RecognizerHint::Pause => asr::Hint::Pause { at: self.speech_ended },
+            RecognizerHint::SpeechStarted => {
+                asr::Hint::SpeechStarted { at: self.speech_began.saturating_sub(self.tuned_at.0) }
+            }
+            RecognizerHint::Pause => {
+                asr::Hint::Pause { at: self.speech_ended.saturating_sub(self.tuned_at.0) }
+            }
             RecognizerHint::TurnEnded => asr::Hint::TurnEnded,
         };
         self.recognizer.hint(hint);

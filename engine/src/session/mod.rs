@@ -13,6 +13,7 @@ mod endpointing;
 mod event;
 mod history;
 mod ingress;
+mod news;
 mod providers;
 mod refusal;
 mod registry;

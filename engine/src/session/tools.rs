@@ -1,15 +1,17 @@
 //! A call's tools at work: begun on the Floor's order, each a task of its own, heard of as they go.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use codecs::ambience::Ambience;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 use turntaking::input::{EndReason, Input, TurnId};
 
 use super::transcript::{Transcript, open_ai};
 use crate::llm::ChatMessage;
-use crate::tools::{Answer, Invocation, Progress, Report, Spoken, Toolset};
+use crate::tools::{Answer, Invocation, Progress, Report, Spoken, Succession, Toolset, Work};
 
 /// What running tools have to tell, all of a call together.
 const QUEUE: usize = 16;
@@ -20,9 +22,11 @@ pub(super) struct Tools {
     running: Vec<Running>,
     sender: mpsc::Sender<(TurnId, String, Progress)>,
     progress: mpsc::Receiver<(TurnId, String, Progress)>,
-    inputs: VecDeque<Input<'static>>,
+    news: VecDeque<News>,
     /// Where the caller is being connected to.
     forwarding: Option<Value>,
+    /// Somebody is being called for the caller.
+    calling: bool,
     /// How many were begun: chooses among variants of messages.
     begun: u64,
     seed: u64,
@@ -34,6 +38,18 @@ struct Running {
     id: String,
     /// Resolved when what it said was heard.
     heard: Option<oneshot::Sender<()>>,
+}
+
+/// What a running tool brings about.
+pub(super) enum News {
+    /// The Floor is to be told.
+    Tell(Input<'static>),
+    /// The caller hears this behind everything; `None`: what belongs to the assistant.
+    Hold(Option<Arc<Ambience>>),
+    /// Another assistant takes over.
+    HandOver(Box<Succession>),
+    /// This is known of the call now.
+    Learnt(Map<String, Value>),
 }
 
 /// An order of the Floor's.
@@ -49,8 +65,18 @@ pub(super) struct Order<'a> {
 impl Tools {
     pub(super) fn new(set: Option<Toolset>, seed: u64) -> Self {
         let (sender, progress) = mpsc::channel(QUEUE);
-        let (running, inputs) = (Vec::new(), VecDeque::new());
-        Self { set, running, sender, progress, inputs, forwarding: None, begun: 0, seed }
+        let (running, news) = (Vec::new(), VecDeque::new());
+        Self {
+            set,
+            running,
+            sender,
+            progress,
+            news,
+            forwarding: None,
+            calling: false,
+            begun: 0,
+            seed,
+        }
     }
 
     /// Runs a tool. Returns what the Floor must know at once: that it cannot be run.
@@ -111,38 +137,74 @@ impl Tools {
         self.forwarding.take()
     }
 
-    /// What the Floor is to be told, once there is something.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Input<'static>> {
-        if let Some(input) = self.inputs.pop_front() {
-            return Poll::Ready(input);
+    /// Somebody is being called for the caller.
+    pub(super) const fn is_calling(&self) -> bool {
+        self.calling
+    }
+
+    /// Whether the model's calls of `name` pass the call on.
+    pub(super) fn passes_on(&self, name: &str) -> bool {
+        let tool = self.set.as_ref().and_then(|set| set.find(name));
+        tool.is_some_and(|tool| matches!(tool.work, Work::Transfer(_) | Work::Handoff(_)))
+    }
+
+    /// Another assistant's tools take the place of these; those that run are heard to their end.
+    pub(super) fn replace(&mut self, set: Toolset) {
+        self.set = Some(set);
+    }
+
+    /// What there is to tell, once there is something.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+        if let Some(news) = self.news.pop_front() {
+            return Poll::Ready(news);
         }
         while let Poll::Ready(Some((turn, id, progress))) = self.progress.poll_recv(cx) {
             match progress {
                 Progress::Forwarding(to) => self.forwarding = Some(to),
-                Progress::Forwarded => {
-                    let reason = EndReason::AssistantForwardedCall;
-                    return Poll::Ready(Input::EndCall { reason });
+                Progress::Forwarded | Progress::Verdict { taken: true } => {
+                    return ended(EndReason::AssistantForwardedCall);
+                }
+                Progress::Verdict { taken: false } => {
+                    return ended(EndReason::AssistantEndedCall);
                 }
                 Progress::Say(text) => {
                     let (id, text) = (id.into(), text.into());
-                    return Poll::Ready(Input::ToolMessage { turn, id, text });
+                    return Poll::Ready(News::Tell(Input::ToolMessage { turn, id, text }));
                 }
+                Progress::AtWork => {
+                    return Poll::Ready(News::Tell(Input::ToolAtWork { turn, id: id.into() }));
+                }
+                Progress::Hold(sound) => {
+                    self.calling = sound.is_some();
+                    return Poll::Ready(News::Hold(sound));
+                }
+                Progress::HandOver(to) => return Poll::Ready(News::HandOver(to)),
                 Progress::Done(answer) => return Poll::Ready(self.on_done(turn, id, answer)),
             }
         }
         Poll::Pending
     }
 
-    fn on_done(&mut self, turn: TurnId, id: String, answer: Answer) -> Input<'static> {
-        let Answer { result, spoken } = answer;
+    fn on_done(&mut self, turn: TurnId, id: String, answer: Answer) -> News {
+        let Answer { result, spoken, answered, learnt } = answer;
         self.forwarding = None;
         self.running.retain(|running| running.turn != turn || running.id != id);
-        let answered = spoken.is_some();
-        if let Some(Spoken { text, end_call_after }) = spoken {
-            self.inputs.push_back(Input::Say { text: text.into(), end_call_after });
+        if !learnt.is_empty() {
+            if let Some(set) = &mut self.set {
+                Arc::make_mut(&mut set.variables).extend(learnt.clone());
+            }
+            self.news.push_back(News::Learnt(learnt));
         }
-        Input::ToolResult { turn, id: id.into(), result: result.into(), answered }
+        if let Some(Spoken { text, end_call_after }) = spoken {
+            self.news.push_back(News::Tell(Input::Say { text: text.into(), end_call_after }));
+        }
+        let (id, result) = (id.into(), result.into());
+        News::Tell(Input::ToolResult { turn, id, result, answered })
     }
+}
+
+fn ended(reason: EndReason) -> Poll<News> {
+    Poll::Ready(News::Tell(Input::EndCall { reason }))
 }
 
 /// A model that gives no arguments gives none, or an empty text.

@@ -26,6 +26,7 @@ const BUSY: Duration = Duration::from_secs(10);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
+    (6, "squads", include_str!("migrations/0006_squads.sql")),
 ];
 
 /// Everything that outlives the process. Cheap to clone.

@@ -6,6 +6,7 @@
 //! text, placeholders are numbered.
 
 mod call;
+mod cast;
 mod database;
 mod filter;
 mod key;

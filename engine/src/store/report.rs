@@ -238,7 +238,9 @@ async fn collect<T: From<SessionEvent>>(
             SessionEventKind::Phrase { .. }
             | SessionEventKind::ToolCalled { .. }
             | SessionEventKind::ToolAnswered { .. }
-            | SessionEventKind::Forwarded { .. } => {}
+            | SessionEventKind::Forwarded { .. }
+            | SessionEventKind::HandedOver { .. }
+            | SessionEventKind::Learnt { .. } => {}
             SessionEventKind::Ended { reason, stats } => {
                 let draft = drafts.remove(&call).unwrap_or_default();
                 write(&calls, draft.finish(call, reason, stats)).await;
@@ -279,6 +281,7 @@ pub const fn ended_reason(reason: EndReason) -> &'static str {
         EndReason::AssistantEndedCall => "assistant-ended-call",
         EndReason::AssistantForwardedCall => "assistant-forwarded-call",
         EndReason::CustomerEndedCall => "customer-ended-call",
+        EndReason::CustomerEndedCallBeforeTransfer => "customer-ended-call-before-warm-transfer",
         EndReason::ExceededMaxDuration => "exceeded-max-duration",
         EndReason::SilenceTimedOut => "silence-timed-out",
         EndReason::Voicemail => "voicemail",

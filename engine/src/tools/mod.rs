@@ -4,6 +4,10 @@
 //! waits, and answers once ([`Progress::Done`]). However slow it is, the caller is heard and
 //! answered meanwhile.
 
+mod context;
+mod destination;
+mod extraction;
+mod handoff;
 mod message;
 mod request;
 mod run;
@@ -12,10 +16,15 @@ mod tool;
 mod transfer;
 mod webhook;
 
+pub use context::Context;
+pub use destination::{Destination, Fallback, Warm, Way, Words};
+pub use extraction::Extraction;
+pub(crate) use handoff::definition as handoff_definition;
+pub use handoff::{Candidate, Handoffs, Recruited, Recruiter, Succession, Successor, Who};
 pub use message::{Comparison, Condition, Ending, MessageKind, ToolMessage, ToolMessages};
 pub use request::ApiRequest;
 pub use run::{Answer, Invocation, Progress, Report, Spoken, Toolset};
 pub use template::render;
 pub use tool::{Tool, Work};
-pub use transfer::Destination;
+pub use transfer::Transfers;
 pub(crate) use transfer::parameters as destination_parameters;

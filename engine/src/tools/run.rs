@@ -4,21 +4,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codecs::ambience::Ambience;
 use reqwest::Client;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use turntaking::input::TurnId;
 
+use super::handoff::{Handoff, Recruiter, Succession};
 use super::message::Opening;
 use super::template::render;
+use super::transfer::Transfer;
 use super::webhook::Answered;
-use super::{Destination, Ending, Tool, Work, request, transfer, webhook};
+use super::{Ending, Tool, Work, request, webhook};
 use crate::config::Server;
+use crate::operator::Desk;
 use crate::transport::twilio::rest::LiveCall;
 
 /// How long a message that the tool waits for may take to be heard. Whoever talks through it does
 /// not hold up the tool for ever.
-const HEARD_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often the session is told that somebody is still being called for the caller, who knows it.
+const AT_WORK_EVERY: Duration = Duration::from_secs(5);
 
 /// The longest text of a refusal that the model is shown, in characters.
 const LONGEST_REFUSAL: usize = 500;
@@ -37,6 +44,10 @@ pub struct Toolset {
     pub about: Arc<Map<String, Value>>,
     /// The carrier's side of the call; `None`: it cannot be transferred.
     pub line: Option<LiveCall>,
+    /// Where people are called for the caller; `None`: nowhere.
+    pub desk: Option<Desk>,
+    /// Who finds other assistants; `None`: nobody.
+    pub recruiter: Option<Recruiter>,
     /// What templates may name beside `about`.
     pub variables: Arc<Map<String, Value>>,
     /// BCP 47 tag of the language that is spoken.
@@ -75,10 +86,22 @@ impl fmt::Debug for Invocation {
 }
 
 /// What a running tool tells the session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Progress {
     /// Say this while it runs; empty: wait until nobody speaks.
     Say(String),
+    /// What the caller hears behind everything until something else is said of it; `None`: what
+    /// belongs to the assistant.
+    Hold(Option<Arc<Ambience>>),
+    /// It is still at work, and the caller knows.
+    AtWork,
+    /// Another assistant takes over, before the answer.
+    HandOver(Box<Succession>),
+    /// An operator takes a caller, or does not.
+    Verdict {
+        /// They do.
+        taken: bool,
+    },
     /// The carrier is asked to connect the caller to this destination: our leg may end any moment.
     Forwarding(Value),
     /// It does.
@@ -88,12 +111,23 @@ pub enum Progress {
 }
 
 /// How a call of a tool ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     /// What the model is told.
     pub result: String,
     /// What the caller is told; `None`: the model finds the words.
     pub spoken: Option<Spoken>,
+    /// Nobody need find words.
+    pub answered: bool,
+    /// What it teaches about the call: variables.
+    pub learnt: Map<String, Value>,
+}
+
+impl Answer {
+    /// `result`, of which the model makes what it likes.
+    fn of(result: String) -> Self {
+        Self { result, spoken: None, answered: false, learnt: Map::new() }
+    }
 }
 
 /// Words that are given.
@@ -116,16 +150,26 @@ pub struct Report {
 
 /// Tells the session about one call of a tool.
 #[derive(Debug)]
-struct Teller {
+pub(super) struct Teller {
     turn: TurnId,
     id: String,
     progress: mpsc::Sender<(TurnId, String, Progress)>,
 }
 
 impl Teller {
-    async fn tell(&self, what: Progress) {
+    pub(super) async fn tell(&self, what: Progress) {
         // Nobody listens once the call is over.
         let _ = self.progress.send((self.turn, self.id.clone(), what)).await;
+    }
+
+    /// Says again and again that the tool is at work, until the call is over.
+    pub(super) async fn at_work(&self) {
+        loop {
+            tokio::select! {
+                () = self.progress.closed() => return,
+                () = tokio::time::sleep(AT_WORK_EVERY) => self.tell(Progress::AtWork).await,
+            }
+        }
     }
 }
 
@@ -150,6 +194,16 @@ pub(super) enum Lost {
     NoCarrier,
     #[error("the carrier did not transfer the call: {0}")]
     Carrier(String),
+    #[error("the call was not transferred: {0}")]
+    Operator(String),
+    #[error("no other assistant can take this call over")]
+    NoRecruiter,
+    #[error("the other assistant cannot take the call over: {0}")]
+    Assistant(String),
+    #[error("the server named no destination that can be used")]
+    NoDestination,
+    #[error("{0}")]
+    Server(String),
 }
 
 impl Toolset {
@@ -163,19 +217,36 @@ impl Toolset {
         let Report { progress, heard } = report;
         let teller = Teller { turn: call.turn, id: call.id.clone(), progress };
         if tool.is_async {
-            let answer = Answer { result: "Success".to_owned(), spoken: None };
-            let answer = spoken(&tool, &call, answer, false, None);
+            let answer = spoken(&tool, &call, Answer::of("Success".to_owned()), false, None);
             teller.tell(Progress::Done(answer)).await;
             if let Err(lost) = self.ask(&tool, &call).await {
                 tracing::warn!(tool = tool.definition.name, %lost, "an asynchronous tool failed");
             }
             return;
         }
-        if let Work::Transfer(destinations) = &tool.work {
-            if let Err(lost) = self.transfer(destinations, &tool, &call, &teller, heard).await {
-                teller.tell(Progress::Done(self.failure(&tool, &call, &lost))).await;
+        let (set, called) = (&self, &call);
+        match &tool.work {
+            Work::Transfer(transfers) => {
+                let transfer = Transfer { set, tool: &tool, call: called, teller: &teller };
+                if let Err(failed) = transfer.run(transfers, heard).await {
+                    let answer = failed.answer();
+                    let answer = answer.unwrap_or_else(|| self.failure(&tool, &call, &failed.lost));
+                    teller.tell(Progress::Done(answer)).await;
+                }
+                return;
             }
-            return;
+            Work::Handoff(handoffs) => {
+                let handoff = Handoff { set, tool: &tool, call: called, teller: &teller };
+                if let Err(lost) = handoff.choose(handoffs, heard).await {
+                    teller.tell(Progress::Done(self.failure(&tool, &call, &lost))).await;
+                }
+                return;
+            }
+            Work::Verdict { taken } => {
+                teller.tell(Progress::Verdict { taken: *taken }).await;
+                return;
+            }
+            Work::EndCall | Work::Webhook(_) | Work::Request(_) => {}
         }
         let opening = match tool.messages.opening(&self.language, &call.arguments, call.choice) {
             Opening::Filler(_) if call.announced => Opening::Silence,
@@ -205,8 +276,18 @@ impl Toolset {
         };
         let answer = match answered {
             Ok(Answered { result, failed, message }) => {
+                let learnt = match &tool.extraction {
+                    Some(plan) if !failed => {
+                        let answer = serde_json::from_str(&result);
+                        let answer = answer.unwrap_or_else(|_| Value::from(result.clone()));
+                        let scopes = [&call.arguments, &*self.variables, &*self.about];
+                        plan.variables(&answer, &scopes)
+                    }
+                    _ => Map::new(),
+                };
                 let result = if failed { format!("Error: {result}") } else { result };
-                spoken(&tool, &call, Answer { result, spoken: None }, failed, message)
+                let answer = Answer { learnt, ..Answer::of(result) };
+                spoken(&tool, &call, answer, failed, message)
             }
             Err(lost) => self.failure(&tool, &call, &lost),
         };
@@ -217,36 +298,7 @@ impl Toolset {
     fn failure(&self, tool: &Tool, call: &Invocation, lost: &Lost) -> Answer {
         tracing::warn!(tool = tool.definition.name, %lost, "a tool failed");
         let text: String = lost.to_string().chars().take(LONGEST_REFUSAL).collect();
-        let answer = Answer { result: format!("Error: {text}"), spoken: None };
-        spoken(tool, call, answer, true, None)
-    }
-
-    /// Announces the transfer, waits until that was heard, and has the carrier do it.
-    async fn transfer(
-        &self,
-        destinations: &[Destination],
-        tool: &Tool,
-        call: &Invocation,
-        teller: &Teller,
-        heard: oneshot::Receiver<()>,
-    ) -> Result<(), Lost> {
-        let destination = transfer::chosen(destinations, &call.arguments)?;
-        let opening = tool.messages.opening(&self.language, &call.arguments, call.choice);
-        let text = match (&destination.message, opening) {
-            (Some(message), _) => message.clone(),
-            (None, Opening::Say { text, .. }) => text,
-            (None, Opening::Silence) => String::new(),
-            // The model has said so already.
-            (None, Opening::Filler(_)) if call.announced => String::new(),
-            (None, Opening::Filler(_)) => transfer::announcement(destination, &self.language),
-        };
-        let scopes = [&*self.variables, &*self.about];
-        teller.tell(Progress::Say(render(&text, &[&call.arguments, scopes[0], scopes[1]]))).await;
-        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
-        teller.tell(Progress::Forwarding(destination.document.clone())).await;
-        transfer::redirect(self.line.as_ref(), destination, call, &scopes).await?;
-        teller.tell(Progress::Forwarded).await;
-        Ok(())
+        spoken(tool, call, Answer::of(format!("Error: {text}")), true, None)
     }
 
     async fn ask(&self, tool: &Tool, call: &Invocation) -> Result<Answered, Lost> {
@@ -258,8 +310,8 @@ impl Toolset {
         match &tool.work {
             // The Floor runs it.
             Work::EndCall => Err(Lost::NoServer),
-            // It has no answer: [`Self::transfer`].
-            Work::Transfer(_) => Err(Lost::NoCarrier),
+            // They have no answer: [`Self::run`].
+            Work::Transfer(_) | Work::Handoff(_) | Work::Verdict { .. } => Err(Lost::NoCarrier),
             Work::Webhook(own) => {
                 let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
                 webhook::ask(&self.client, server, tool, &call, &self.about).await
@@ -302,6 +354,7 @@ fn spoken(
     } else {
         let end_call_after = ending.end_call_after;
         answer.spoken = Some(Spoken { text, end_call_after });
+        answer.answered = true;
     }
     answer
 }

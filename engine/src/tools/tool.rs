@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{ApiRequest, Destination, ToolMessages};
+use super::{ApiRequest, Extraction, Handoffs, ToolMessages, Transfers};
 use crate::config::Server;
 use crate::llm::ToolDefinition;
 
@@ -22,6 +22,8 @@ pub struct Tool {
     pub messages: ToolMessages,
     /// Sent beside the model's arguments, and before them.
     pub parameters: Map<String, Value>,
+    /// What its answer teaches about the call.
+    pub extraction: Option<Extraction>,
     /// The tool as it was sent, without secrets: its server is shown it.
     pub document: Map<String, Value>,
 }
@@ -37,7 +39,14 @@ pub enum Work {
     /// An HTTP request is made.
     Request(ApiRequest),
     /// The caller is connected to somebody else.
-    Transfer(Vec<Destination>),
+    Transfer(Box<Transfers>),
+    /// Another assistant takes the call over.
+    Handoff(Box<Handoffs>),
+    /// An operator takes a caller, or does not: the end of a briefing.
+    Verdict {
+        /// They do.
+        taken: bool,
+    },
 }
 
 impl fmt::Debug for Tool {

@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::run::{Invocation, Lost};
-use super::{Ending, Tool};
+use super::{Ending, Tool, Toolset};
 use crate::backoff::{Failure, pause};
 use crate::config::Server;
 use crate::http::{self, BodyError};
@@ -43,6 +43,35 @@ pub(super) async fn ask(
         Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),
         _ => Err(Lost::Status(status.as_u16())),
     }
+}
+
+/// Asks `server` something else about a call: `question` has a type, and what it needs beside the
+/// call itself.
+pub(super) async fn question(
+    client: &Client,
+    server: &Server,
+    set: &Toolset,
+    call: &Invocation,
+    question: Map<String, Value>,
+) -> Result<Value, Lost> {
+    let mut message = Map::clone(&set.about);
+    message.extend(question);
+    message.insert("timestamp".to_owned(), timestamp().into());
+    message.insert("artifact".to_owned(), call.artifact.clone());
+    let body = json!({ "message": message }).to_string();
+    let request = || http::post(client, server).body(body.clone());
+    let (status, text) = send(request, server.backoff.as_ref()).await?;
+    match serde_json::from_slice(&text) {
+        Ok(answer) if status.is_success() => Ok(answer),
+        Ok(_) => Err(Lost::Status(status.as_u16())),
+        Err(_) => Err(Lost::NoDestination),
+    }
+}
+
+/// ms since 1970.
+fn timestamp() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Makes a request, again as often as `plan` says. Returns the answer, whatever its status.
@@ -96,11 +125,10 @@ fn body(tool: &Tool, call: &Invocation, about: &Map<String, Value>) -> Value {
     with_tool["name"] = name.clone().into();
     with_tool["toolCall"] = plain.clone();
     with_tool["toolCall"]["parameters"] = arguments.clone().into();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let mut message = about.clone();
     let fields = [
         ("type", json!("tool-calls")),
-        ("timestamp", json!(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))),
+        ("timestamp", timestamp().into()),
         ("toolCalls", json!([plain])),
         ("toolCallList", json!([listed])),
         ("toolWithToolCallList", json!([with_tool])),

@@ -67,10 +67,10 @@ pub trait MediaTransport: Send {
     fn playback(&self) -> Option<Playback>;
 
     /// Plays a sound of the leg's own rate behind everything that is said, and where nothing is,
-    /// until the leg closes. It is no part of any reply: no position counts it, and
+    /// until the leg closes or another takes its place; `None`: there is none any more. It is no part of any reply: no position counts it, and
     /// [`Self::reply_samples`] are without it. At each moment of the call it is the sound's sample
     /// of that moment, so that a recording made elsewhere has it too.
-    fn set_background(&mut self, ambience: Arc<Ambience>);
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>);
 
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].

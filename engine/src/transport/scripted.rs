@@ -332,8 +332,8 @@ impl MediaTransport for ScriptedLeg {
         Some(Playback { turn: reply.turn, first: reply.first, at: reply.began? - FRAME, until })
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
-        self.background = Some(ambience);
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
+        self.background = ambience;
     }
 
     fn close(&mut self, _now: Instant) {

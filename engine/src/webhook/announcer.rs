@@ -19,6 +19,7 @@ use super::phrases::Phrases;
 use super::report::{self, Fields};
 use super::subscription::Subscription;
 use crate::analysis::Analyst;
+use crate::overrides;
 use crate::session::{CallId, SessionEvent, SessionEventKind};
 use crate::store::{
     CallRecord, Links, NewMessage, Progress, Store, StoreError, Timestamp, ended_reason,
@@ -249,7 +250,8 @@ fn take(
         Note::Opened { record, began, analyst } => {
             let subscription = subscription(&record);
             let CallRecord { id, call, assistant, .. } = *record;
-            let conversation = Conversation::new(began, &assistant);
+            let mut conversation = Conversation::new(began, &assistant);
+            conversation.learn(overrides::own_variables(call.assistant_overrides.as_ref()));
             let assistant = report::without_secrets(&assistant);
             let draft = Draft {
                 call,
@@ -305,6 +307,15 @@ impl Draft {
             }
             SessionEventKind::Forwarded { destination } => {
                 return Some(self.forwarded(id, at, destination));
+            }
+            SessionEventKind::HandedOver { assistant, destination, .. } => {
+                return self.handed_over(id, at, assistant, destination);
+            }
+            SessionEventKind::Learnt { variables } => {
+                self.conversation.learn(variables);
+                report::fill(&mut self.call, self.conversation.artifact());
+                let call = Some(self.call.clone());
+                return Some(Progress { id, call, messages: Vec::new(), awaits_report: None });
             }
             SessionEventKind::Floor(event) => event,
         };
@@ -371,6 +382,32 @@ impl Draft {
         let messages: Vec<_> = told.into_iter().map(message).collect();
         let is_news = !messages.is_empty();
         is_news.then_some(Progress { id, call: None, messages, awaits_report: None })
+    }
+
+    /// Another assistant has taken over.
+    fn handed_over(
+        &mut self,
+        id: Uuid,
+        at: Instant,
+        assistant: Fields,
+        destination: Value,
+    ) -> Option<Progress> {
+        self.conversation.instructed(at, &assistant);
+        let before = std::mem::replace(&mut self.assistant, assistant.clone());
+        let all = [
+            (
+                "transfer-update",
+                fields([
+                    ("destination", destination),
+                    ("toAssistant", assistant.clone().into()),
+                    ("fromAssistant", before.into()),
+                ]),
+            ),
+            ("assistant.started", fields([("newAssistant", assistant.into())])),
+        ];
+        let wants = |kind: &str| self.subscription.as_ref().is_some_and(|s| s.wants(kind));
+        let told = all.into_iter().filter(|(kind, _)| wants(kind)).collect();
+        self.told(id, at, told)
     }
 
     /// The caller is taken elsewhere.

@@ -14,6 +14,7 @@ use crate::store::{StageTimes, Timestamp};
 pub(super) struct Conversation {
     began: Timestamp,
     rows: Vec<Row>,
+    variables: Map<String, Value>,
     metrics: PerformanceMetrics,
 }
 
@@ -46,16 +47,29 @@ enum Said {
 impl Conversation {
     /// Of a call that began at `began`. Instructions of `assistant` come first, as in Vapi's.
     pub(super) fn new(began: Timestamp, assistant: &Map<String, Value>) -> Self {
+        let mut conversation = Self {
+            began,
+            rows: Vec::new(),
+            variables: Map::new(),
+            metrics: PerformanceMetrics::default(),
+        };
+        conversation.instructed(Instant::START, assistant);
+        conversation
+    }
+
+    /// An assistant speaks from now on: its instructions.
+    pub(super) fn instructed(&mut self, at: Instant, assistant: &Map<String, Value>) {
         let messages = assistant.get("model").and_then(|model| model.get("messages"));
-        let rows = messages
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter(|message| message["role"] == "system")
-            .filter_map(|message| message["content"].as_str())
-            .map(|text| Row { said: Said::System(text.to_owned()), at: Duration::ZERO })
-            .collect();
-        Self { began, rows, metrics: PerformanceMetrics::default() }
+        let messages = messages.and_then(Value::as_array).into_iter().flatten();
+        let instructions = messages.filter(|message| message["role"] == "system");
+        for text in instructions.filter_map(|message| message["content"].as_str()) {
+            self.say(Said::System(text.to_owned()), at);
+        }
+    }
+
+    /// Variables of the call.
+    pub(super) fn learn(&mut self, variables: Map<String, Value>) {
+        self.variables.extend(variables);
     }
 
     /// Notes what the Floor saw. Whether what was said has changed.
@@ -127,6 +141,7 @@ impl Conversation {
             messages_openai_formatted: self.rows.iter().map(openai).collect(),
             transcript: self.transcript(),
             performance_metrics: Some(self.metrics()),
+            variable_values: self.variables.clone(),
             ..Artifact::default()
         }
     }

@@ -4,6 +4,7 @@
 
 mod calls;
 mod fixtures;
+mod handoffs;
 mod outbound;
 mod receiver;
 mod requests;
@@ -11,5 +12,6 @@ mod resources;
 mod restart;
 mod stage;
 mod tools;
+mod transfers;
 mod twilio;
 mod webhooks;

@@ -46,6 +46,8 @@ pub(crate) struct Tools {
     pub(crate) answer: String,
     /// The answer to `assistant-request`.
     pub(crate) assistant: String,
+    /// The answer to `transfer-destination-request` and `handoff-destination-request`.
+    pub(crate) destination: String,
     /// Not before the assistant was heard to say this.
     pub(crate) held_until: Option<&'static str>,
 }
@@ -114,6 +116,9 @@ async fn answer(
         }
         if message["type"] == "assistant-request" {
             let _ = answer.send((status, tools.assistant.clone()).into_response());
+        } else if message["type"].as_str().is_some_and(|kind| kind.ends_with("destination-request"))
+        {
+            let _ = answer.send((status, tools.destination.clone()).into_response());
         } else if message["type"] == "tool-calls" {
             let id = message["toolCallList"][0]["id"].as_str().expect("an id");
             let body = (status, tools.answer.replace("ID", id)).into_response();

@@ -84,6 +84,20 @@ impl Asked {
         self.form.get(name).map_or("", String::as_str)
     }
 
+    /// Asks at `url` what is to be done with the call now.
+    pub(crate) async fn asks(&self, url: &str) -> String {
+        let form = [
+            ("AccountSid", ACCOUNT),
+            ("CallSid", &self.sid),
+            ("CallStatus", "in-progress"),
+            ("From", self.get("From")),
+            ("To", self.get("To")),
+        ];
+        let answer = signed(url, &form, AUTH_TOKEN).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{url}");
+        answer.text().await.expect("TwiML")
+    }
+
     /// Calls back about the call, signed with `token`.
     pub(crate) async fn calls_back(&self, status: &str, token: &str) -> StatusCode {
         let form = [
@@ -98,16 +112,19 @@ impl Asked {
             ("Timestamp", "Sat, 21 Nov 2026 06:00:00 +0000"),
             ("To", self.get("To")),
         ];
-        let url = self.get("StatusCallback");
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let request = client
-            .post(url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(HEADER, AuthToken::new(token).sign(url, &form))
-            .body(body);
-        request.send().await.expect("an answer").status()
+        signed(self.get("StatusCallback"), &form, token).await.status()
     }
+}
+
+async fn signed(url: &str, form: &[(&str, &str)], token: &str) -> reqwest::Response {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client
+        .post(url)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(HEADER, AuthToken::new(token).sign(url, form))
+        .body(body);
+    request.send().await.expect("an answer")
 }
 
 fn basic(user: &str, password: &str) -> String {

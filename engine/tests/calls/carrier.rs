@@ -139,7 +139,7 @@ impl MediaTransport for Open {
         self.0.reply_samples(turn, range, out);
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
         self.0.set_background(ambience);
     }
 

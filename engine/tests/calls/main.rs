@@ -12,6 +12,7 @@ mod echo;
 mod events;
 mod failures;
 mod greeting;
+mod handoff;
 mod idle;
 mod invariants;
 mod keypad;

@@ -95,7 +95,7 @@ impl MediaTransport for Coarse {
         self.leg.reply_samples(turn, range, out);
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
         self.leg.set_background(ambience);
     }
 

@@ -5,6 +5,7 @@ mod closing;
 mod concluding;
 mod cut;
 mod failing;
+mod handing_over;
 mod hearing;
 mod idle;
 mod invariants;
@@ -258,6 +259,8 @@ impl Floor {
                 self.on_tool_result(now, *turn, id, result);
             }
             Input::ToolMessage { turn, id, text } => self.on_tool_message(now, *turn, id, text),
+            Input::ToolAtWork { turn, id } => self.on_tool_at_work(now, *turn, id),
+            Input::HandOver { settings } => self.on_hand_over(now, settings),
             Input::Span { turn, text, audio } => {
                 self.on_span(*turn, text.clone(), audio.clone());
             }
@@ -317,12 +320,17 @@ impl Floor {
         }
         self.connected = true;
         self.quiet_since = now;
-        self.greeting_due = match self.settings.first_message_mode {
+        self.greeting_due = self.greets();
+        self.take_floor(now);
+    }
+
+    /// The assistant has a first message.
+    const fn greets(&self) -> bool {
+        match self.settings.first_message_mode {
             FirstMessageMode::AssistantSpeaksFirst => !self.settings.first_message.is_empty(),
             FirstMessageMode::AssistantSpeaksFirstWithModelGeneratedMessage => true,
             FirstMessageMode::AssistantWaitsForUser => false,
-        };
-        self.take_floor(now);
+        }
     }
 
     /// The caller cannot stop this reply.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Settings;
 use crate::time::Instant;
 
 /// One reply of the assistant, or one thing it says. Every message from a provider carries the
@@ -113,6 +114,8 @@ pub enum EndReason {
     Voicemail,
     /// The caller was connected to somebody else.
     AssistantForwardedCall,
+    /// The caller hung up while somebody else was called for them.
+    CustomerEndedCallBeforeTransfer,
 }
 
 /// What the Floor is told.
@@ -228,6 +231,18 @@ pub enum Input<'a> {
         /// What the caller hears of it is given: the model is not asked for words.
         #[serde(default, skip_serializing_if = "is_false")]
         answered: bool,
+    },
+    /// A tool is still at work, and the caller knows: they are on hold, and their silence is none.
+    ToolAtWork {
+        /// The reply that called it.
+        turn: TurnId,
+        /// The model's id for the call.
+        id: Cow<'a, str>,
+    },
+    /// Another assistant takes the call over, with a first message and rules of its own.
+    HandOver {
+        /// Its settings.
+        settings: Box<Settings>,
     },
     /// Say this as long as a tool runs: it is dropped once the tool has answered.
     ToolMessage {

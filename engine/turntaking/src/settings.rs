@@ -26,7 +26,7 @@ pub enum FirstMessageMode {
 }
 
 /// When the assistant may start to speak.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartSpeakingPlan {
     /// Least silence before audio is played, counted from the end of speech. Ours: 0.
     pub wait: Duration,
@@ -79,7 +79,7 @@ impl SmartEndpointing {
 }
 
 /// When the caller takes the floor.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopSpeakingPlan {
     /// Words needed to interrupt; 0: `voice` decides. Vapi: 0.
     pub num_words: u32,
@@ -143,7 +143,7 @@ impl Default for KeypadPlan {
 }
 
 /// Everything the Floor decides by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// What callers speak: whose fillers are no words, and whose greetings ask for no answer.
     #[serde(default = "default_languages")]

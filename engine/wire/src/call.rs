@@ -32,6 +32,12 @@ pub struct Call {
     /// The assistant, where it is for this call alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant: Option<Map<String, Value>>,
+    /// The stored squad that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub squad_id: Option<String>,
+    /// The squad, where it is for this call alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub squad: Option<Map<String, Value>>,
     /// What this call changes of the assistant, and its variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_overrides: Option<Map<String, Value>>,
@@ -184,6 +190,9 @@ pub struct Artifact {
     /// How fast the replies were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub performance_metrics: Option<PerformanceMetrics>,
+    /// The call's variables: those it was given, and what tools have taught it.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub variable_values: Map<String, Value>,
 }
 
 /// Every form of a recording.

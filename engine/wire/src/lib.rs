@@ -9,6 +9,7 @@
 mod analysis;
 mod assistant;
 mod call;
+mod destination;
 mod ended_reason;
 mod error;
 mod idle;
@@ -31,6 +32,10 @@ pub use call::{
     Artifact, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics, Recording,
     Transport, TurnLatency,
 };
+pub use destination::{
+    ContextEngineeringPlan, TransferDestination, TransferFallbackPlan, TransferMessage,
+    TransferPlan, VariableExtractionPlan,
+};
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
@@ -42,10 +47,7 @@ pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
-pub use tool::{
-    TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter, TransferDestination,
-    TransferMessage, TransferPlan,
-};
+pub use tool::{TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter};
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
 pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

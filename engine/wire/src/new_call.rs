@@ -34,12 +34,12 @@ pub struct NewCall {
     pub phone_number: Option<Value>,
     /// When it is placed.
     pub schedule_plan: Option<Value>,
-    /// Several assistants.
-    pub squad: Option<Value>,
+    /// Several assistants, for this call alone.
+    pub squad: Option<Map<String, Value>>,
     /// A stored squad.
-    pub squad_id: Option<Value>,
-    /// Merged into the squad.
-    pub squad_overrides: Option<Value>,
+    pub squad_id: Option<String>,
+    /// Merged into each of its assistants.
+    pub squad_overrides: Option<Map<String, Value>>,
     /// How it is carried.
     pub transport: Option<Value>,
     /// A workflow.
@@ -71,6 +71,6 @@ pub struct NewCustomer {
     pub assistant_overrides: Option<Map<String, Value>>,
     /// A SIP address instead of a number.
     pub sip_uri: Option<Value>,
-    /// Merged into the squad.
-    pub squad_overrides: Option<Value>,
+    /// Merged into each assistant of the squad.
+    pub squad_overrides: Option<Map<String, Value>>,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{BackoffPlan, Function, Server};
+use crate::{BackoffPlan, Function, Server, TransferDestination, VariableExtractionPlan};
 
 /// Something the model may call. Its `Debug` shows no secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,13 @@ pub struct Tool {
     /// Sent beside what the model gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Vec<ToolParameter>>,
-    /// `transferCall`: whom the caller may be connected to.
+    /// What its answer teaches about the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable_extraction_plan: Option<VariableExtractionPlan>,
+    /// `handoff`: what the model is told of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_result: Option<String>,
+    /// `transferCall` and `handoff`: whom the caller may be connected to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destinations: Option<Vec<TransferDestination>>,
     /// `apiRequest`: what the model calls it.
@@ -138,59 +144,4 @@ pub struct ToolParameter {
     /// Texts in it may name variables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-}
-
-/// Whom a caller may be connected to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TransferDestination {
-    /// `number`, `sip` or `assistant`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// E.164.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub number: Option<String>,
-    /// The number is E.164; `false`: it is dialled as it stands.
-    #[serde(rename = "numberE164CheckEnabled", skip_serializing_if = "Option::is_none")]
-    pub is_e164: Option<bool>,
-    /// Dialled once it answers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub extension: Option<String>,
-    /// `sip:...`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sip_uri: Option<String>,
-    /// Who is seen to call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub caller_id: Option<String>,
-    /// Said before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<TransferMessage>,
-    /// For the model, which chooses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// How it is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub transfer_plan: Option<TransferPlan>,
-}
-
-/// What is said before a transfer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TransferMessage {
-    /// The words.
-    Text(String),
-    /// The words in several languages.
-    Message(ToolMessage),
-}
-
-/// How a transfer is done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TransferPlan {
-    /// `blind-transfer` and others.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-    /// How long it rings: 1 to 600 s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dial_timeout: Option<f64>,
 }

@@ -68,6 +68,12 @@ pub(super) fn analysis(
     AnalysisPlan { fewest_messages: fewest.unwrap_or(FEWEST_MESSAGES) as usize, tasks }
 }
 
+/// How a conversation is summed up for whoever takes it over: the `summaryPlan` at `plan`.
+pub(super) fn summing_up(sent: wire::AnalysisTask, plan: &str, check: &mut Validation) -> Task {
+    let sent = wire::AnalysisTask { enabled: Some(true), ..sent };
+    task(Subject::Summary, sent, None, (true, plan), check).expect("it is enabled")
+}
+
 fn task(
     subject: Subject,
     sent: wire::AnalysisTask,

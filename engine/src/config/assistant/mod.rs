@@ -2,6 +2,7 @@
 //! configuration, the configuration before the defaults.
 
 mod analysis;
+mod handoff;
 mod idle;
 mod keypad;
 mod prompt;
@@ -30,6 +31,7 @@ use crate::llm::ChatMessage;
 use crate::tools::{MessageKind, Tool, Work};
 
 use analysis::analysis;
+pub(super) use handoff::candidate as handoff_candidate;
 use keypad::keypad;
 use prompt::messages;
 pub use providers::Unserved;

@@ -6,14 +6,15 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
+use super::handoff::{candidate, extraction, handoffs};
 use super::server::server;
 use super::transfer::{destination, destinations};
 use crate::config::Secret;
 use crate::config::validation::Validation;
 use crate::llm::ToolDefinition;
 use crate::tools::{
-    ApiRequest, Comparison, Condition, Destination, Ending, MessageKind, Tool, ToolMessage,
-    ToolMessages, Work,
+    ApiRequest, Comparison, Condition, Ending, MessageKind, Tool, ToolMessage, ToolMessages,
+    Transfers, Work,
 };
 
 /// Tools of Vapi's that are taken and not offered to the model: nothing here runs them yet.
@@ -30,7 +31,6 @@ const NOT_OFFERED: &[&str] = &[
     "google.calendar.availability.check",
     "google.calendar.event.create",
     "google.sheets.row.append",
-    "handoff",
     "make",
     "mcp",
     "output",
@@ -43,7 +43,7 @@ const NOT_OFFERED: &[&str] = &[
 ];
 
 /// Those that are.
-const OFFERED: &[&str] = &["apiRequest", "endCall", "function", "transferCall"];
+const OFFERED: &[&str] = &["apiRequest", "endCall", "function", "handoff", "transferCall"];
 
 /// How a request may be made.
 const METHODS: &[&str] = &["POST", "GET", "PUT", "PATCH", "DELETE"];
@@ -97,7 +97,8 @@ fn forwarding(wire: &wire::Assistant, language: &str, check: &mut Validation) ->
     let more = wire.forwarding_phone_numbers.as_deref().unwrap_or_default();
     all.extend(destinations(more, "forwardingPhoneNumbers", language, check));
     let sent = wire::Tool { kind: Some("transferCall".to_owned()), ..wire::Tool::default() };
-    transfer(&sent, all, "", check)
+    let transfers = Transfers { parties: all, assistants: Vec::new(), server: None };
+    transfer(&sent, transfers, "", check)
 }
 
 /// The tool at `path`, which is empty or ends in a dot. `None` where it is not offered.
@@ -116,12 +117,33 @@ pub(in crate::config) fn tool(
     check.required_one_of(&format!("{path}type"), kind, &kinds);
     if kind == Some("transferCall") {
         let sent = wire.destinations.as_deref().unwrap_or_default();
-        let all = destinations(sent, &format!("{path}destinations"), language, check);
-        let mut tool = transfer(wire, all, path, check)?;
+        let place = format!("{path}destinations");
+        let parties = destinations(sent, &place, language, check);
+        let each = sent.iter().enumerate();
+        let assistants = each.filter_map(|(index, sent)| {
+            candidate(sent, &format!("{place}.{index}"), language, check)
+        });
+        let assistants = assistants.collect();
+        let own = wire.server.as_ref();
+        let server = own.and_then(|own| server(own, &format!("{path}server"), check));
+        let mut tool = transfer(wire, Transfers { parties, assistants, server }, path, check)?;
         tool.messages = messages(wire.messages.as_deref(), path, language, check);
         return Some(tool);
     }
     let messages = messages(wire.messages.as_deref(), path, language, check);
+    if kind == Some("handoff") {
+        let handoffs = handoffs(wire, path, language, check);
+        let definition = handoff_definition(wire, &handoffs, path, check);
+        return Some(Tool {
+            definition,
+            work: Work::Handoff(Box::new(handoffs)),
+            is_async: false,
+            messages,
+            parameters: Map::new(),
+            extraction: None,
+            document: shown(wire),
+        });
+    }
     let definition = match kind {
         Some("apiRequest") => request_definition(wire, path, check),
         _ => definition(wire, path, check),
@@ -140,19 +162,42 @@ pub(in crate::config) fn tool(
         is_async: wire.is_async.unwrap_or(false),
         messages,
         parameters: parameters(wire, path, check),
+        extraction: wire
+            .variable_extraction_plan
+            .as_ref()
+            .map(|plan| extraction(plan, &format!("{path}variableExtractionPlan"), check)),
         document: shown(wire),
     })
 }
 
-/// `transferCall`. One without destinations that are served here is not offered.
+/// `handoff`: what of the function is sent, and the rest as it follows from the destinations.
+fn handoff_definition(
+    wire: &wire::Tool,
+    handoffs: &crate::tools::Handoffs,
+    path: &str,
+    check: &mut Validation,
+) -> ToolDefinition {
+    let function = wire.function.clone().unwrap_or_default();
+    let (name, description, parameters) = crate::tools::handoff_definition(handoffs);
+    let name = function.name.unwrap_or(name);
+    named(&name, &format!("{path}function.name"), check);
+    ToolDefinition {
+        name,
+        description: function.description.unwrap_or(description),
+        parameters: function.parameters.unwrap_or(parameters),
+    }
+}
+
+/// `transferCall`. One whose destinations are none that can be used is not offered; one without any
+/// asks a server.
 fn transfer(
     wire: &wire::Tool,
-    destinations: Vec<Destination>,
+    transfers: Transfers,
     path: &str,
     check: &mut Validation,
 ) -> Option<Tool> {
-    if destinations.is_empty() {
-        check.without_effect(format!("{}type transferCall without destinations", general(path)));
+    let sent = wire.destinations.as_ref().is_some_and(|sent| !sent.is_empty());
+    if sent && transfers.parties.is_empty() && transfers.assistants.is_empty() {
         return None;
     }
     let function = wire.function.clone().unwrap_or_default();
@@ -160,13 +205,15 @@ fn transfer(
     named(&name, &format!("{path}function.name"), check);
     let usual = || "Connects the caller to somebody else, and leaves the call.".to_owned();
     let description = function.description.unwrap_or_else(usual);
-    let parameters = crate::tools::destination_parameters(&destinations);
+    let usual = || crate::tools::destination_parameters(&transfers);
+    let parameters = function.parameters.unwrap_or_else(usual);
     Some(Tool {
         definition: ToolDefinition { name, description, parameters },
-        work: Work::Transfer(destinations),
+        work: Work::Transfer(Box::new(transfers)),
         is_async: false,
         messages: ToolMessages(None),
         parameters: Map::new(),
+        extraction: None,
         document: shown(wire),
     })
 }

@@ -114,7 +114,7 @@ impl MediaTransport for EchoLeg {
         self.leg.reply_samples(turn, range, out);
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
         self.leg.set_background(ambience);
     }
 

@@ -43,6 +43,12 @@ impl Background {
         Self { ambience, cursor: 0, sent: 0, run: None, next_mark: 0, acknowledged: 0 }
     }
 
+    /// Another sound in its place. Marks of this one mean nothing to it.
+    pub(crate) fn followed_by(self, ambience: Arc<Ambience>) -> Self {
+        let sent = self.sent;
+        Self { ambience, cursor: 0, sent, run: None, next_mark: sent, acknowledged: sent }
+    }
+
     /// What goes out now is heard at `heard`, behind silence.
     pub(crate) fn begin_at(&mut self, heard: Instant) {
         self.cursor = codecs::SampleRate::HZ_8000.samples_in(heard.since_start());

@@ -460,7 +460,7 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         self.playout.playback()
     }
 
-    fn set_background(&mut self, ambience: Arc<Ambience>) {
+    fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
         self.playout.set_background(ambience);
     }
 

@@ -302,9 +302,14 @@ impl Playout {
         }
     }
 
-    /// Plays a sound behind everything, from now on.
-    pub(crate) fn set_background(&mut self, ambience: Arc<Ambience>) {
-        self.background = Some(Background::new(ambience));
+    /// Plays a sound behind everything, from now on; `None`: none any more. What of the one before
+    /// is at the carrier is heard to its end.
+    pub(crate) fn set_background(&mut self, ambience: Option<Arc<Ambience>>) {
+        let before = self.background.take();
+        self.background = ambience.map(|ambience| match before {
+            Some(before) => before.followed_by(ambience),
+            None => Background::new(ambience),
+        });
     }
 
     /// There is something to send although nothing is said.

@@ -673,7 +673,7 @@ fn no_sequence_of_commands_breaks_the_playout() {
 fn with_background(wire: Wire) -> (Line, Arc<Ambience>) {
     let mut line = Line::new(wire);
     let office = Arc::new(Ambience::office(codecs::SampleRate::HZ_8000));
-    line.playout.set_background(Arc::clone(&office));
+    line.playout.set_background(Some(Arc::clone(&office)));
     (line, office)
 }
 

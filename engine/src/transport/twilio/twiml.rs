@@ -2,8 +2,8 @@
 
 use std::io;
 
-use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
+use quick_xml::{Reader, Writer};
 
 /// What a webhook is answered with; its content type is [`CONTENT_TYPE`].
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
@@ -13,7 +13,7 @@ pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 pub const PARAMETER_LIMIT: usize = 500;
 
 /// A TwiML document that could not be written.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TwimlError {
     /// XML 1.0 has no way to write this.
     #[error("{what} holds the control character U+{character:04X}, which XML cannot carry")]
@@ -34,6 +34,9 @@ pub enum TwimlError {
     /// Twilio opens streams over TLS only, and drops query strings.
     #[error("stream URL `{0}` is not an absolute wss:// URL without a query")]
     Url(String),
+    /// A customer's own TwiML.
+    #[error("the TwiML cannot be followed: {0}")]
+    Verbs(String),
 }
 
 /// Connects the call to our socket at `url`, which gets `parameters` in its `start`.
@@ -42,6 +45,76 @@ pub enum TwimlError {
 ///
 /// Where the URL is not absolute and `wss` (on this machine `ws`), or a parameter cannot be carried.
 pub fn connect_stream(url: &str, parameters: &[(&str, &str)]) -> Result<String, TwimlError> {
+    check_stream(url, parameters)?;
+    Ok(respond(|writer| stream(writer, url, parameters)))
+}
+
+/// The same, and asks at `next` what to do once our socket is closed.
+///
+/// # Errors
+///
+/// As [`connect_stream`].
+pub fn connect_stream_then(
+    url: &str,
+    parameters: &[(&str, &str)],
+    next: &str,
+) -> Result<String, TwimlError> {
+    check_stream(url, parameters)?;
+    check("the URL of what follows", next)?;
+    Ok(respond(|writer| {
+        stream(writer, url, parameters)?;
+        redirect(writer, next)
+    }))
+}
+
+/// Follows `verbs`, which are TwiML themselves, and asks at `next` what to do then.
+///
+/// # Errors
+///
+/// Where `verbs` are none of [`ALLOWED`].
+pub fn follow_then(verbs: &str, next: &str) -> Result<String, TwimlError> {
+    check_verbs(verbs)?;
+    check("the URL of what follows", next)?;
+    Ok(respond(|writer| {
+        writer.get_mut().extend_from_slice(verbs.as_bytes());
+        redirect(writer, next)
+    }))
+}
+
+/// Joins the conference `room`, which begins with the second who joins and ends with the first who
+/// leaves. `chime`: the URL of a sound that is heard before.
+///
+/// # Errors
+///
+/// Where a name cannot be carried.
+pub fn conference(room: &str, chime: Option<&str>) -> Result<String, TwimlError> {
+    check("the conference", room)?;
+    check("the sound", chime.unwrap_or_default())?;
+    Ok(respond(|writer| {
+        if let Some(chime) = chime {
+            writer.create_element("Play").write_text_content(BytesText::new(chime))?;
+        }
+        writer.create_element("Dial").write_inner_content(|writer| {
+            let conference = writer.create_element("Conference").with_attributes([
+                ("beep", "false"),
+                ("startConferenceOnEnter", "true"),
+                ("endConferenceOnExit", "true"),
+                // Nothing is heard while one waits for the other.
+                ("waitUrl", ""),
+            ]);
+            conference.write_text_content(BytesText::new(room))?;
+            Ok(())
+        })?;
+        Ok(())
+    }))
+}
+
+fn redirect(writer: &mut Writer<Vec<u8>>, next: &str) -> io::Result<()> {
+    let element = writer.create_element("Redirect").with_attribute(("method", "POST"));
+    element.write_text_content(BytesText::new(next)).map(drop)
+}
+
+fn check_stream(url: &str, parameters: &[(&str, &str)]) -> Result<(), TwimlError> {
     let host = url.strip_prefix("wss://").or_else(|| local(url)).unwrap_or_default();
     if host.is_empty() || host.starts_with('/') || url.contains(['?', '#']) {
         return Err(TwimlError::Url(url.to_owned()));
@@ -55,20 +128,68 @@ pub fn connect_stream(url: &str, parameters: &[(&str, &str)]) -> Result<String, 
             return Err(TwimlError::Parameter { name: (*name).to_owned(), length });
         }
     }
-    Ok(respond(|writer| {
-        writer.create_element("Connect").write_inner_content(|writer| {
-            let stream = writer.create_element("Stream").with_attribute(("url", url));
-            stream.write_inner_content(|writer| {
-                for &(name, value) in parameters {
-                    let parameter = writer.create_element("Parameter");
-                    parameter.with_attributes([("name", name), ("value", value)]).write_empty()?;
-                }
-                Ok(())
-            })?;
+    Ok(())
+}
+
+fn stream(writer: &mut Writer<Vec<u8>>, url: &str, parameters: &[(&str, &str)]) -> io::Result<()> {
+    writer.create_element("Connect").write_inner_content(|writer| {
+        let stream = writer.create_element("Stream").with_attribute(("url", url));
+        stream.write_inner_content(|writer| {
+            for &(name, value) in parameters {
+                let parameter = writer.create_element("Parameter");
+                parameter.with_attributes([("name", name), ("value", value)]).write_empty()?;
+            }
             Ok(())
         })?;
         Ok(())
-    }))
+    })?;
+    Ok(())
+}
+
+/// The verbs that a customer's own TwiML may have (Vapi's `warm-transfer-twiml`).
+pub const ALLOWED: &[&str] = &["Play", "Say", "Gather", "Hangup", "Pause"];
+
+/// Whether `verbs` are TwiML of [`ALLOWED`] verbs.
+///
+/// # Errors
+///
+/// What is wrong with them.
+pub fn check_verbs(verbs: &str) -> Result<(), TwimlError> {
+    check("the TwiML", verbs)?;
+    let broken = |error: &dyn std::fmt::Display| TwimlError::Verbs(error.to_string());
+    let mut reader = Reader::from_str(verbs);
+    let mut depth = 0_u32;
+    let mut count = 0_u32;
+    loop {
+        let (tag, opens) = match reader.read_event().map_err(|error| broken(&error))? {
+            Event::Start(tag) => (tag, true),
+            Event::Empty(tag) => (tag, false),
+            Event::End(_) => {
+                depth = depth.saturating_sub(1);
+                continue;
+            }
+            Event::Eof => break,
+            Event::Text(text) if depth == 0 && !text.trim_ascii().is_empty() => {
+                return Err(broken(&"there is text outside of the verbs"));
+            }
+            Event::Text(_) | Event::CData(_) | Event::GeneralRef(_) | Event::Comment(_) => continue,
+            Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {
+                return Err(broken(&"it must consist of verbs alone"));
+            }
+        };
+        let name = tag.name();
+        // Within `Say` stand marks of SSML.
+        if depth == 0 && !ALLOWED.iter().any(|verb| *verb == name.as_ref()) {
+            return Err(broken(&format!("{} is none of {}", name.as_ref(), ALLOWED.join(", "))));
+        }
+        count += 1;
+        depth += u32::from(opens);
+    }
+    match (count, depth) {
+        (0, _) => Err(broken(&"there is no verb in it")),
+        (_, 0) => Ok(()),
+        _ => Err(broken(&"a verb is not closed")),
+    }
 }
 
 /// Refuses a call before it is answered: the caller hears the busy tone, and nobody pays.
@@ -265,6 +386,40 @@ mod tests {
         let target = Party::Sip("sip:a@b.example".to_owned());
         let twiml = dial(&Dial { caller_id: None, ring_seconds: 60, target: &target });
         assert!(twiml.expect("valid").contains("<Sip>sip:a@b.example</Sip>"));
+    }
+
+    #[test]
+    fn what_follows_a_stream_and_a_customers_own_verbs() {
+        let next = "https://voice.example/next?a=1&b=2";
+        let briefing = connect_stream_then("wss://voice.example/m", &[], next).expect("valid");
+        assert_eq!(
+            briefing,
+            format!(
+                "{HEAD}<Response><Connect><Stream url=\"wss://voice.example/m\"></Stream></Connect>\
+                 <Redirect method=\"POST\">https://voice.example/next?a=1&amp;b=2</Redirect>\
+                 </Response>"
+            )
+        );
+        let own = r#"<Say language="fr-FR">Un appel.</Say><Pause length="1"/>"#;
+        let followed = follow_then(own, "https://x.io/n").expect("valid");
+        assert!(followed.contains(&format!("<Response>{own}<Redirect")), "{followed}");
+        for wrong in
+            ["", "Bonjour", "<Dial>+331</Dial>", "<Say>a", "<Say>a</Play>", "<?xml?><Say/>"]
+        {
+            assert!(matches!(follow_then(wrong, "x"), Err(TwimlError::Verbs(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn two_meet_in_a_conference() {
+        assert_eq!(
+            conference("r1", Some("https://x.io/beep.mp3")).expect("valid"),
+            format!(
+                "{HEAD}<Response><Play>https://x.io/beep.mp3</Play><Dial><Conference \
+                 beep=\"false\" startConferenceOnEnter=\"true\" endConferenceOnExit=\"true\" \
+                 waitUrl=\"\">r1</Conference></Dial></Response>"
+            )
+        );
     }
 
     #[test]

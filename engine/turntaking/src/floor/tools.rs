@@ -93,6 +93,15 @@ impl Floor {
         self.on_say(now, Order { text, end_call_after: false, tool });
     }
 
+    /// The caller waits, and knows it.
+    pub(super) fn on_tool_at_work(&mut self, now: Instant, turn: TurnId, id: &str) {
+        if self.toolbox.runs(turn, id) {
+            self.quiet_since = now;
+        } else {
+            self.count_stray(turn);
+        }
+    }
+
     /// An order that nobody heard anything of is carried out later, unless its tool has answered.
     pub(super) fn put_back(&mut self, order: Order) {
         if order.tool.as_ref().is_none_or(|(turn, id)| self.toolbox.runs(*turn, id)) {
