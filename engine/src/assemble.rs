@@ -31,7 +31,7 @@ use crate::http;
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
-use crate::tools::Tool;
+use crate::tools::{Hook, Tool};
 
 /// The dialogue of the built-in assistant: the engine answers with no key and no account.
 const BUILT_IN_DIALOGUE: &str = include_str!("../../fixtures/dialogues/demo.en.yaml");
@@ -53,6 +53,8 @@ pub struct Assistant {
     pub providers: Providers,
     /// What the model may call.
     pub tools: Vec<Arc<Tool>>,
+    /// What follows on what happens in its calls.
+    pub hooks: Arc<[Hook]>,
     /// What is made of its calls once they are over.
     pub analysis: AnalysisPlan,
     /// Who is asked by tools that name nobody.
@@ -202,6 +204,7 @@ pub(crate) fn with_providers(
         persona,
         providers,
         tools: configured.tools.iter().cloned().map(Arc::new).collect(),
+        hooks: configured.hooks.clone().into(),
         analysis: configured.analysis.clone(),
         server: configured.server.as_ref().and_then(config::Server::of),
         filler_after: configured.filler_after,

@@ -15,7 +15,7 @@ use crate::overrides;
 use crate::recording::CallTap;
 use crate::session::{CallClock, CallId, Session, SessionConfig};
 use crate::squad::{Member, Squad};
-use crate::store::StoreError;
+use crate::store::{StoreError, ended_reason};
 use crate::tools::{Candidate, Recruiter, Successor, Tool, ToolMessages, Toolset, Who, Work};
 use crate::transport::MediaTransport;
 use crate::transport::twilio::rest::LiveCall;
@@ -76,6 +76,8 @@ impl App {
             line: line.live.clone(),
             desk: Some(desk),
             recruiter: Some(Recruiter(Arc::new(recruit))),
+            hooks: Arc::clone(&assistant.hooks),
+            ended_reason,
         }
     }
 
@@ -189,6 +191,8 @@ impl App {
                 line: None,
                 desk: None,
                 recruiter: None,
+                hooks: Arc::new([]),
+                ended_reason,
                 variables: Arc::default(),
                 language: host.persona.language.clone(),
                 filler_after: std::time::Duration::ZERO,
@@ -238,12 +242,14 @@ fn verdicts() -> [Tool; 2] {
             name: name.to_owned(),
             description: description.to_owned(),
             parameters: json!({"type": "object", "properties": {}}),
+            strict: false,
         },
         work: Work::Verdict { taken },
         is_async: false,
         messages: ToolMessages(Some(Vec::new())),
         parameters: Fields::new(),
         extraction: None,
+        rejection: Vec::new(),
         document: Fields::new(),
     };
     let taken = "Connects the caller: a person has agreed to take the call.";

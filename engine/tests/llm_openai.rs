@@ -59,6 +59,7 @@ async fn the_request_is_what_openai_documents() {
             name: "endCall".to_owned(),
             description: "Ends the call.".to_owned(),
             parameters: json!({"type": "object", "properties": {}}),
+            strict: false,
         }],
         temperature: Some(0.5),
         max_tokens: Some(250),

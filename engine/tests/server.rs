@@ -107,6 +107,7 @@ fn assistant() -> Assistant {
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
         tools: Vec::new(),
+        hooks: Arc::new([]),
         analysis: AnalysisPlan::default(),
         server: None,
         filler_after: Duration::ZERO,

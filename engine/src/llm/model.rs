@@ -81,6 +81,8 @@ pub struct ToolDefinition {
     pub description: String,
     /// JSON schema of the arguments.
     pub parameters: serde_json::Value,
+    /// The model keeps to the schema to the letter (OpenAI's structured outputs).
+    pub strict: bool,
 }
 
 /// What a reply consists of, in order.

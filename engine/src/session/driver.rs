@@ -109,7 +109,7 @@ pub struct Session {
     /// Caller audio of the frame in hand.
     frame: Vec<i16>,
     outputs: Vec<Output>,
-    follow_ups: VecDeque<Input<'static>>,
+    pub(super) follow_ups: VecDeque<Input<'static>>,
     journal_line: String,
     leg_over: bool,
     closing_since: Option<Instant>,

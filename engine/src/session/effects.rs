@@ -10,6 +10,7 @@ use super::event::SessionEventKind;
 use super::history;
 use super::tools::Order;
 use crate::llm::ChatRequest;
+use crate::tools::Occasion;
 
 impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
@@ -67,6 +68,9 @@ impl Session {
         if let Event::TurnLatency { turn, times, speculative } = event {
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
+        if matches!(event, Event::UserInterrupted { .. }) {
+            self.on_occasion(Occasion::AssistantInterrupted, None);
+        }
         if let Event::ToolMessageSaid { turn, id } = event {
             self.tools.on_said(*turn, id);
         }
@@ -103,6 +107,7 @@ impl Session {
     fn hang_up(&mut self, reason: EndReason, now: Instant) {
         tracing::info!(call = %self.id, ?reason, "hanging up");
         self.ended = Some(reason);
+        self.on_occasion(Occasion::CallEnding, Some(reason));
         self.transport.close(now);
     }
 }

@@ -1,5 +1,7 @@
 //! What running tools bring about in a call.
 
+use std::sync::Arc;
+
 use turntaking::input::Input;
 use turntaking::time::Instant;
 
@@ -7,6 +9,7 @@ use super::driver::Session;
 use super::endpointing::Endpointing;
 use super::event::SessionEventKind;
 use super::history::Told;
+use super::keys;
 use super::tools::News;
 use crate::tools::{Succession, Successor};
 
@@ -29,6 +32,10 @@ impl Session {
                 let sound = sound.or_else(own);
                 self.transport
                     .set_background(sound.filter(|sound| sound.rate() == self.transport.rate()));
+            }
+            News::Press(keys) => {
+                let tones = keys::tones(self.transport.rate(), now, &keys);
+                self.transport.set_background(tones.map(Arc::new));
             }
             News::HandOver(to) => self.hand_over(*to, now),
             News::Learnt(variables) => {

@@ -11,7 +11,10 @@ use turntaking::input::{EndReason, Input, TurnId};
 
 use super::transcript::{Transcript, open_ai};
 use crate::llm::ChatMessage;
-use crate::tools::{Answer, Invocation, Progress, Report, Spoken, Succession, Toolset, Work};
+use crate::tools::{
+    Answer, Hook, HookAction, Invocation, Occasion, Progress, Report, Spoken, Succession, Tool,
+    Toolset, Work,
+};
 
 /// What running tools have to tell, all of a call together.
 const QUEUE: usize = 16;
@@ -46,11 +49,16 @@ pub(super) enum News {
     Tell(Input<'static>),
     /// The caller hears this behind everything; `None`: what belongs to the assistant.
     Hold(Option<Arc<Ambience>>),
+    /// These keys are pressed.
+    Press(String),
     /// Another assistant takes over.
     HandOver(Box<Succession>),
     /// This is known of the call now.
     Learnt(Map<String, Value>),
 }
+
+/// The turn of tools that no reply has called: the Floor has none of this number.
+const BY_ITSELF: TurnId = TurnId(0);
 
 /// An order of the Floor's.
 pub(super) struct Order<'a> {
@@ -123,6 +131,49 @@ impl Tools {
         None
     }
 
+    /// What follows on `occasion`, by the assistant's hooks.
+    pub(super) fn due(&self, occasion: Occasion, ended: Option<EndReason>) -> Vec<HookAction> {
+        let Some(set) = &self.set else { return Vec::new() };
+        let reason = ended.map_or("", set.ended_reason);
+        let is_due = |hook: &&Hook| hook.on == occasion && hook.is_for(reason);
+        set.hooks.iter().filter(is_due).flat_map(|hook| hook.actions.clone()).collect()
+    }
+
+    /// One of `texts`.
+    pub(super) fn draw(&mut self, texts: &[String]) -> Option<String> {
+        self.begun += 1;
+        let count = u64::try_from(texts.len()).ok().filter(|count| *count > 0)?;
+        let drawn = self.seed.wrapping_add(self.begun) % count;
+        texts.get(usize::try_from(drawn).ok()?).cloned()
+    }
+
+    /// Runs a tool that no reply has called. What it says is said, what it answers is for nobody.
+    pub(super) fn run_by_itself(
+        &mut self,
+        tool: &Arc<Tool>,
+        transcript: &Transcript,
+        messages: &[ChatMessage],
+    ) {
+        let Some(set) = &self.set else { return };
+        let id = format!("hook_{}", self.begun);
+        let call = Invocation {
+            turn: BY_ITSELF,
+            id: id.clone(),
+            arguments: Map::new(),
+            artifact: json!({
+                "messages": transcript.rows(),
+                "messagesOpenAIFormatted": open_ai(messages),
+            }),
+            announced: false,
+            choice: self.seed.wrapping_add(self.begun),
+        };
+        self.begun += 1;
+        let (said, heard) = oneshot::channel();
+        self.running.push(Running { turn: BY_ITSELF, id, heard: Some(said) });
+        let report = Report { progress: self.sender.clone(), heard };
+        tokio::spawn(set.clone().run(Arc::clone(tool), call, report));
+    }
+
     /// What a tool said was heard, or will not be.
     pub(super) fn on_said(&mut self, turn: TurnId, id: &str) {
         let of = |running: &&mut Running| running.turn == turn && running.id == id;
@@ -167,6 +218,13 @@ impl Tools {
                 Progress::Verdict { taken: false } => {
                     return ended(EndReason::AssistantEndedCall);
                 }
+                Progress::Say(text) if turn == BY_ITSELF => {
+                    self.on_said(turn, &id);
+                    if !text.trim().is_empty() {
+                        let (text, end_call_after) = (text.into(), false);
+                        return Poll::Ready(News::Tell(Input::Say { text, end_call_after }));
+                    }
+                }
                 Progress::Say(text) => {
                     let (id, text) = (id.into(), text.into());
                     return Poll::Ready(News::Tell(Input::ToolMessage { turn, id, text }));
@@ -178,6 +236,8 @@ impl Tools {
                     self.calling = sound.is_some();
                     return Poll::Ready(News::Hold(sound));
                 }
+                Progress::Press(keys) => return Poll::Ready(News::Press(keys)),
+                Progress::End(reason) => return ended(reason),
                 Progress::HandOver(to) => return Poll::Ready(News::HandOver(to)),
                 Progress::Done(answer) => return Poll::Ready(self.on_done(turn, id, answer)),
             }
@@ -197,6 +257,10 @@ impl Tools {
         }
         if let Some(Spoken { text, end_call_after }) = spoken {
             self.news.push_back(News::Tell(Input::Say { text: text.into(), end_call_after }));
+        }
+        if turn == BY_ITSELF {
+            // The model knows nothing of it.
+            return self.news.pop_front().unwrap_or_else(|| News::Learnt(Map::new()));
         }
         let (id, result) = (id.into(), result.into());
         News::Tell(Input::ToolResult { turn, id, result, answered })

@@ -8,16 +8,18 @@ use codecs::ambience::Ambience;
 use reqwest::Client;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
-use turntaking::input::TurnId;
+use turntaking::input::{EndReason, TurnId};
 
 use super::handoff::{Handoff, Recruiter, Succession};
+use super::rejection::Condition;
 use super::message::Opening;
 use super::template::render;
 use super::transfer::Transfer;
 use super::webhook::Answered;
-use super::{Ending, Tool, Work, request, webhook};
+use super::{Ending, Hook, Tool, Work, request, webhook};
 use crate::config::Server;
 use crate::operator::Desk;
+use crate::session::press_duration;
 use crate::transport::twilio::rest::LiveCall;
 
 /// How long a message that the tool waits for may take to be heard. Whoever talks through it does
@@ -26,6 +28,9 @@ pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often the session is told that somebody is still being called for the caller, who knows it.
 const AT_WORK_EVERY: Duration = Duration::from_secs(5);
+
+/// The most keys that are pressed at once: an account number and its code, some times over.
+const MOST_KEYS: usize = 64;
 
 /// The longest text of a refusal that the model is shown, in characters.
 const LONGEST_REFUSAL: usize = 500;
@@ -48,6 +53,10 @@ pub struct Toolset {
     pub desk: Option<Desk>,
     /// Who finds other assistants; `None`: nobody.
     pub recruiter: Option<Recruiter>,
+    /// What follows on what happens in the call.
+    pub hooks: Arc<[Hook]>,
+    /// Vapi's word for an end.
+    pub ended_reason: fn(EndReason) -> &'static str,
     /// What templates may name beside `about`.
     pub variables: Arc<Map<String, Value>>,
     /// BCP 47 tag of the language that is spoken.
@@ -97,6 +106,10 @@ pub enum Progress {
     AtWork,
     /// Another assistant takes over, before the answer.
     HandOver(Box<Succession>),
+    /// Press these keys now.
+    Press(String),
+    /// The call is over.
+    End(EndReason),
     /// An operator takes a caller, or does not.
     Verdict {
         /// They do.
@@ -196,6 +209,10 @@ pub(super) enum Lost {
     Carrier(String),
     #[error("the call was not transferred: {0}")]
     Operator(String),
+    #[error("the text message was not sent: {0}")]
+    Message(String),
+    #[error("{0:?} are no keys: give 0-9, *, #, A-D, or w for a pause")]
+    Keys(String),
     #[error("no other assistant can take this call over")]
     NoRecruiter,
     #[error("the other assistant cannot take the call over: {0}")]
@@ -216,6 +233,15 @@ impl Toolset {
     pub async fn run(self, tool: Arc<Tool>, call: Invocation, report: Report) {
         let Report { progress, heard } = report;
         let teller = Teller { turn: call.turn, id: call.id.clone(), progress };
+        let said = call.artifact["messagesOpenAIFormatted"].as_array();
+        let said = said.map_or(&[][..], Vec::as_slice);
+        let all = |conditions: &[Condition]| conditions.iter().all(|one| one.holds(said));
+        if !tool.rejection.is_empty() && all(&tool.rejection) {
+            tracing::info!(tool = tool.definition.name, "a call of a tool is refused by its plan");
+            let text = "The call of the tool was rejected: its conditions are not met.";
+            teller.tell(Progress::Done(Answer::of(text.to_owned()))).await;
+            return;
+        }
         if tool.is_async {
             let answer = spoken(&tool, &call, Answer::of("Success".to_owned()), false, None);
             teller.tell(Progress::Done(answer)).await;
@@ -246,7 +272,36 @@ impl Toolset {
                 teller.tell(Progress::Verdict { taken: *taken }).await;
                 return;
             }
-            Work::EndCall | Work::Webhook(_) | Work::Request(_) => {}
+            Work::Keys => {
+                let pressed = keys(&call.arguments);
+                let answer = match &pressed {
+                    Ok(keys) => {
+                        // Between what is said, not over it.
+                        teller.tell(Progress::Say(String::new())).await;
+                        let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
+                        teller.tell(Progress::Press(keys.clone())).await;
+                        tokio::time::sleep(press_duration(keys)).await;
+                        teller.tell(Progress::Hold(None)).await;
+                        let answer = Answer::of(format!("The keys {keys} were pressed."));
+                        spoken(&tool, &call, answer, false, None)
+                    }
+                    Err(lost) => self.failure(&tool, &call, lost),
+                };
+                teller.tell(Progress::Done(answer)).await;
+                return;
+            }
+            Work::Voicemail(message) => {
+                let text = render(message, &[&call.arguments, &self.variables, &self.about]);
+                teller.tell(Progress::Say(text)).await;
+                let _ = tokio::time::timeout(HEARD_WITHIN, heard).await;
+                teller.tell(Progress::End(EndReason::Voicemail)).await;
+                return;
+            }
+            Work::EndCall
+            | Work::Webhook(_)
+            | Work::Function(_)
+            | Work::Message { .. }
+            | Work::Request(_) => {}
         }
         let opening = match tool.messages.opening(&self.language, &call.arguments, call.choice) {
             Opening::Filler(_) if call.announced => Opening::Silence,
@@ -311,7 +366,16 @@ impl Toolset {
             // The Floor runs it.
             Work::EndCall => Err(Lost::NoServer),
             // They have no answer: [`Self::run`].
-            Work::Transfer(_) | Work::Handoff(_) | Work::Verdict { .. } => Err(Lost::NoCarrier),
+            Work::Transfer(_)
+            | Work::Handoff(_)
+            | Work::Verdict { .. }
+            | Work::Keys
+            | Work::Voicemail(_) => Err(Lost::NoCarrier),
+            Work::Message { from } => self.send_message(from.as_deref(), &call).await,
+            Work::Function(own) => {
+                let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
+                webhook::ask_function(server, self, tool, &call).await
+            }
             Work::Webhook(own) => {
                 let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
                 webhook::ask(&self.client, server, tool, &call, &self.about).await
@@ -321,6 +385,26 @@ impl Toolset {
                 request::ask(&self.client, request, &call, scopes).await
             }
         }
+    }
+
+    /// Sends a text message to whom the model names, or to the caller.
+    async fn send_message(&self, from: Option<&str>, call: &Invocation) -> Result<Answered, Lost> {
+        let line = self.line.as_ref().ok_or(Lost::NoCarrier)?;
+        let scopes = [&call.arguments, &*self.variables, &*self.about];
+        let text = |name: &str| call.arguments.get(name).and_then(Value::as_str);
+        let caller = self.about.get("customer").and_then(|customer| customer["number"].as_str());
+        let to = text("to").filter(|to| !to.trim().is_empty()).or(caller);
+        let to = to.ok_or_else(|| Lost::Message("there is nobody to send it to".to_owned()))?;
+        let body = text("content").or_else(|| text("message")).unwrap_or_default().trim();
+        if body.is_empty() {
+            return Err(Lost::Message("content is empty".to_owned()));
+        }
+        let ours = self.desk.as_ref().map(|desk| desk.ours.as_str()).unwrap_or_default();
+        let from = from.map_or_else(|| ours.to_owned(), |from| render(from, &scopes));
+        let sent = line.rest.send_message(&line.account, (&from, to), body).await;
+        sent.map_err(|error| Lost::Message(error.to_string()))?;
+        let result = "The text message was sent.".to_owned();
+        Ok(Answered { result, failed: false, message: None })
     }
 
     /// A static value, with the variables that its texts name.
@@ -337,6 +421,25 @@ impl Toolset {
             other => other.clone(),
         }
     }
+}
+
+/// The keys that the model gives: `1`, `12#`, `1,2,3` or `1w2`.
+fn keys(arguments: &Map<String, Value>) -> Result<String, Lost> {
+    let given = arguments.get("dtmf").or_else(|| arguments.get("keys"));
+    let text = match given {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let separates = |c: &char| !matches!(c, ',' | ' ' | '-');
+    let keys: String = text.chars().filter(separates).collect();
+    let is_key = |c: char| {
+        c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D' | 'a'..='d' | 'w')
+    };
+    if keys.is_empty() || keys.len() > MOST_KEYS || !keys.chars().all(is_key) {
+        return Err(Lost::Keys(text));
+    }
+    Ok(keys)
 }
 
 /// Adds what the caller is told, or the model beside the result.

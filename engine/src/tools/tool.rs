@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::rejection::Condition;
 use super::{ApiRequest, Extraction, Handoffs, ToolMessages, Transfers};
 use crate::config::Server;
 use crate::llm::ToolDefinition;
@@ -24,6 +25,8 @@ pub struct Tool {
     pub parameters: Map<String, Value>,
     /// What its answer teaches about the call.
     pub extraction: Option<Extraction>,
+    /// A call of it is refused where all of these hold; empty: never.
+    pub rejection: Vec<Condition>,
     /// The tool as it was sent, without secrets: its server is shown it.
     pub document: Map<String, Value>,
 }
@@ -36,6 +39,17 @@ pub enum Work {
     EndCall,
     /// A server is asked with a `tool-calls` message; `None`: the assistant's.
     Webhook(Option<Server>),
+    /// The same with a `function-call` message, as older assistants have it.
+    Function(Option<Server>),
+    /// Keys are pressed.
+    Keys,
+    /// A text message is sent.
+    Message {
+        /// Who is seen to send it; `None`: our number.
+        from: Option<String>,
+    },
+    /// A machine has answered: it is left this message, where there is one, and the call ends.
+    Voicemail(String),
     /// An HTTP request is made.
     Request(ApiRequest),
     /// The caller is connected to somebody else.

@@ -45,6 +45,36 @@ pub(super) async fn ask(
     }
 }
 
+/// Asks `server` as older products are asked: with a `function-call` message.
+pub(super) async fn ask_function(
+    server: &Server,
+    set: &Toolset,
+    tool: &Tool,
+    call: &Invocation,
+) -> Result<Answered, Lost> {
+    let function = json!({"name": tool.definition.name, "parameters": call.arguments});
+    let asked = Map::from_iter([
+        ("type".to_owned(), "function-call".into()),
+        ("functionCall".to_owned(), function),
+    ]);
+    let body = json!({ "message": about(set, call, asked) }).to_string();
+    let request = || http::post(&set.client, server).body(body.clone());
+    let (status, text) = send(request, server.backoff.as_ref()).await?;
+    match read(&text, &call.id) {
+        Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),
+        _ => Err(Lost::Status(status.as_u16())),
+    }
+}
+
+/// A message about a call of a tool.
+fn about(set: &Toolset, call: &Invocation, fields: Map<String, Value>) -> Map<String, Value> {
+    let mut message = Map::clone(&set.about);
+    message.extend(fields);
+    message.insert("timestamp".to_owned(), timestamp().into());
+    message.insert("artifact".to_owned(), call.artifact.clone());
+    message
+}
+
 /// Asks `server` something else about a call: `question` has a type, and what it needs beside the
 /// call itself.
 pub(super) async fn question(
@@ -54,11 +84,7 @@ pub(super) async fn question(
     call: &Invocation,
     question: Map<String, Value>,
 ) -> Result<Value, Lost> {
-    let mut message = Map::clone(&set.about);
-    message.extend(question);
-    message.insert("timestamp".to_owned(), timestamp().into());
-    message.insert("artifact".to_owned(), call.artifact.clone());
-    let body = json!({ "message": message }).to_string();
+    let body = json!({ "message": about(set, call, question) }).to_string();
     let request = || http::post(client, server).body(body.clone());
     let (status, text) = send(request, server.backoff.as_ref()).await?;
     match serde_json::from_slice(&text) {

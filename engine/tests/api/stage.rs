@@ -255,6 +255,7 @@ fn configured(dialogue: &str, words: &[&str]) -> Assistant {
             synthesizer: Arc::new(ScriptedVoice::new(short)),
         },
         tools: Vec::new(),
+        hooks: Arc::new([]),
         analysis: AnalysisPlan::default(),
         server: None,
         filler_after: Duration::ZERO,

@@ -58,6 +58,8 @@ fn toolset(tools: Vec<Tool>, recruiter: Option<Recruiter>) -> Toolset {
         line: None,
         desk: None,
         recruiter,
+        hooks: Arc::new([]),
+        ended_reason: |_| "over",
         variables: Arc::default(),
         language: "en".to_owned(),
         filler_after: ms(500),
@@ -73,12 +75,14 @@ fn handoff(context: Context) -> Tool {
             name: "handoff_to_Bookings".to_owned(),
             description: String::new(),
             parameters: json!({"type": "object"}),
+            strict: false,
         },
         work: Work::Handoff(Box::new(handoffs)),
         is_async: false,
         messages: ToolMessages(Some(Vec::new())),
         parameters: Map::new(),
         extraction: None,
+        rejection: Vec::new(),
         document: Map::new(),
     }
 }

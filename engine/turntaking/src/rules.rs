@@ -79,6 +79,12 @@ impl Pattern {
         self.compile().map(|_| ())
     }
 
+    /// Whether it is found in the end of `text`; never, where it cannot be used. Made ready anew each
+    /// time: for what is asked now and then.
+    pub fn is_found_in(&self, text: &str) -> bool {
+        self.compile().is_ok_and(|compiled| compiled.matches(text))
+    }
+
     fn compile(&self) -> Result<Compiled, PatternError> {
         let regex =
             if self.whole_word { format!(r"\b(?:{})\b", self.regex) } else { self.regex.clone() };

@@ -91,6 +91,9 @@ pub struct Assistant {
     /// The same with several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forwarding_phone_numbers: Option<Vec<TransferDestination>>,
+    /// Older for a tool that presses keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dial_keypad_function_enabled: Option<bool>,
     /// Older for a tool that ends the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_call_function_enabled: Option<bool>,

@@ -2,9 +2,9 @@
 //! and `hooks`.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Message, OneOrMany};
+use crate::{Function, Message, OneOrMany, Server, Tool, TransferDestination};
 
 /// What is said when nobody says anything. No longer in Vapi's schema, still sent by its
 /// customers and obeyed by its runtime.
@@ -38,12 +38,30 @@ pub struct Hook {
     /// What.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
     pub actions: Option<Vec<HookAction>>,
+    /// What else must hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filters: Option<Vec<HookFilter>>,
     /// How `on` is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<HookOptions>,
     /// The customer's name for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// What must hold for a hook.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HookFilter {
+    /// `oneOf`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// `call.endedReason`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// One of these is in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<Vec<String>>,
 }
 
 /// What a hook does.
@@ -61,10 +79,19 @@ pub struct HookAction {
     pub prompt: Option<Prompt>,
     /// `tool`: which.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool: Option<Map<String, Value>>,
+    pub tool: Option<Tool>,
     /// `tool`: which, by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_id: Option<String>,
+    /// `transfer`: where to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<TransferDestination>,
+    /// `function`: what is called; the older form of `tool`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<Function>,
+    /// `function`: who is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
     /// `message.add`: what is added to the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Value>,

@@ -38,7 +38,7 @@ pub use destination::{
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
-pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
+pub use idle::{Hook, HookAction, HookFilter, HookOptions, MessagePlan, Prompt};
 pub use model::{Function, Message, MessageRole, Model};
 pub use new_call::{NewCall, NewCustomer};
 pub use phone_number::PhoneNumber;
@@ -47,7 +47,10 @@ pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
-pub use tool::{TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter};
+pub use tool::{
+    MessageTarget, RejectionCondition, RejectionPlan, TextContent, Tool, ToolMessage,
+    ToolMessageCondition, ToolParameter,
+};
 pub use transcriber::Transcriber;
 pub use voice::{ChunkPlan, Voice};
 pub use voicemail::{VoicemailBackoffPlan, VoicemailDetection, VoicemailDetectionPlan};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Tool;
+use crate::{Tool, ToolMessage};
 
 /// Which model replies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Model {
     /// Stored tools that the model may call, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_ids: Option<Vec<String>>,
+    /// Older for tools: functions that the assistant's server answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub functions: Option<Vec<Function>>,
     /// 0 to 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
@@ -80,4 +83,16 @@ pub struct Function {
     /// JSON schema of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Value>,
+    /// The model keeps to the schema to the letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+    /// Of `functions`: nobody waits for the answer.
+    #[serde(rename = "async", skip_serializing_if = "Option::is_none")]
+    pub is_async: Option<bool>,
+    /// Of `functions`: where it is answered, instead of the assistant's server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_url: Option<String>,
+    /// Of `functions`: what the caller hears while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<ToolMessage>>,
 }

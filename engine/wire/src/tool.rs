@@ -32,6 +32,12 @@ pub struct Tool {
     /// What its answer teaches about the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variable_extraction_plan: Option<VariableExtractionPlan>,
+    /// When a call of it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection_plan: Option<RejectionPlan>,
+    /// `sms`: who is seen to send it, as `from`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     /// `handoff`: what the model is told of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_result: Option<String>,
@@ -72,6 +78,54 @@ impl fmt::Debug for Tool {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// When a call of a tool is refused: where all conditions hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RejectionPlan {
+    /// Of what was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<RejectionCondition>>,
+}
+
+/// A condition on what was said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RejectionCondition {
+    /// `regex`, `liquid` or `group`.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// `regex`: the pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regex: Option<String>,
+    /// `regex`: which message is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<MessageTarget>,
+    /// `regex`: it holds where the pattern is not found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negate: Option<bool>,
+    /// `liquid`: what must come to `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub liquid: Option<String>,
+    /// `group`: `AND` or `OR`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// `group`: of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Self>>,
+}
+
+/// Which message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MessageTarget {
+    /// Whose: `user` or `assistant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// From the first on, or from the last backwards, which is -1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<f64>,
 }
 
 /// Something the caller hears about a tool.

@@ -18,11 +18,12 @@ const MOST: u32 = 3;
 /// The hook that is run here.
 const SPEECH_TIMEOUT: &str = "customer.speech.timeout";
 
+/// Those that the session runs.
+const ELSEWHERE: &[&str] = &["assistant.speech.interrupted", "call.ending"];
+
 /// Hooks of Vapi's that are taken and have no effect here.
 const OTHER_HOOKS: &[&str] = &[
-    "assistant.speech.interrupted",
     "assistant.transcriber.endpointedSpeechLowConfidence",
-    "call.ending",
     "call.timeElapsed",
     "customer.speech.interrupted",
     "model.response.timeout",
@@ -60,7 +61,11 @@ pub(super) fn hooks(hooks: &[wire::Hook], settings: &mut Settings, check: &mut V
         let path = format!("hooks.{index}");
         let on = hook.on.as_deref().unwrap_or_default();
         let Some(written) = on.strip_prefix(SPEECH_TIMEOUT) else {
+            if ELSEWHERE.contains(&on) {
+                continue;
+            }
             let mut known = vec![SPEECH_TIMEOUT];
+            known.extend(ELSEWHERE);
             known.extend(OTHER_HOOKS);
             check.required_one_of(&format!("{path}.on"), hook.on.as_deref(), &known);
             check.without_effect(format!("hooks on {on}"));
@@ -169,8 +174,8 @@ fn instruction(prompt: &wire::Prompt) -> String {
 }
 
 fn is_end_call(action: &wire::HookAction) -> bool {
-    let kind = action.tool.as_ref().and_then(|tool| tool.get("type"));
-    kind.is_some_and(|kind| kind == "endCall")
+    let kind = action.tool.as_ref().and_then(|tool| tool.kind.as_deref());
+    kind == Some("endCall")
 }
 
 #[cfg(test)]
@@ -245,7 +250,7 @@ mod tests {
     #[test]
     fn other_hooks_have_no_effect_yet_and_are_named() {
         let assistant = read(&json!({"hooks": [
-            {"on": "call.ending", "filters": [], "do": [{"type": "say", "exact": "Bye."}]},
+            {"on": "call.timeElapsed", "do": [{"type": "say", "exact": "Bye."}]},
             {"on": "customer.speech.timeout",
              "do": [{"type": "message.add", "message": {"role": "user", "content": "Hm."},
                      "triggerResponseEnabled": true},
@@ -253,7 +258,7 @@ mod tests {
         ]}))
         .expect("it is sound");
         let expected =
-            ["hooks on call.ending", "hooks.do.message.add", "hooks.do.tool", "hooks.filters"];
+            ["hooks on call.timeElapsed", "hooks.do.message.add", "hooks.do.tool"];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }
 
@@ -273,9 +278,9 @@ mod tests {
         assert_eq!(
             most,
             "hooks.0.on must be one of the following values: customer.speech.timeout, \
-            assistant.speech.interrupted, assistant.transcriber.endpointedSpeechLowConfidence, \
-            call.ending, call.timeElapsed, customer.speech.interrupted, model.response.timeout, \
-            session.created"
+            assistant.speech.interrupted, call.ending, \
+            assistant.transcriber.endpointedSpeechLowConfidence, call.timeElapsed, \
+            customer.speech.interrupted, model.response.timeout, session.created"
         );
         assert_eq!(timeout, "hooks.1.do.0 must have something to say in exact or prompt");
         assert!(sneeze.starts_with("hooks.1.on must be customer.speech.timeout or"), "{sneeze}");

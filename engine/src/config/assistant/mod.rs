@@ -3,6 +3,7 @@
 
 mod analysis;
 mod handoff;
+mod hook;
 mod idle;
 mod keypad;
 mod prompt;
@@ -28,7 +29,7 @@ use super::validation::Validation;
 use super::{Background, Config, Defaults, Model, Transcriber, Voice};
 use crate::analysis::AnalysisPlan;
 use crate::llm::ChatMessage;
-use crate::tools::{MessageKind, Tool, Work};
+use crate::tools::{Hook, MessageKind, Tool, Work};
 
 use analysis::analysis;
 pub(super) use handoff::candidate as handoff_candidate;
@@ -94,6 +95,8 @@ pub struct Assistant {
     pub server: Option<wire::Server>,
     /// Which messages; `None`: Vapi's own choice.
     pub server_messages: Option<Vec<String>>,
+    /// What follows on what happens in its calls, but for silence.
+    pub hooks: Vec<Hook>,
     /// What is made of its calls once they are over.
     pub analysis: AnalysisPlan,
     /// Who is asked when a turn ends; `None`: nobody.
@@ -188,6 +191,7 @@ impl Assistant {
         let language = language(&wire);
         let mut settings = settings(&wire, &language, config, check);
         let tools = tools(&wire, &language, check);
+        let hooks = hook::hooks(wire.hooks.as_deref().unwrap_or_default(), &language, check);
         if settings.end_call_message.is_empty() {
             settings.end_call_message = farewell(&tools);
         }
@@ -242,6 +246,7 @@ impl Assistant {
             record: record.unwrap_or(config.recording.enabled),
             server,
             server_messages,
+            hooks,
             analysis,
             endpointing,
             metadata: wire.metadata.unwrap_or_default(),

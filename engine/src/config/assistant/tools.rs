@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
+use turntaking::rules::Pattern;
 
 use super::handoff::{candidate, extraction, handoffs};
 use super::server::server;
@@ -13,8 +14,8 @@ use crate::config::Secret;
 use crate::config::validation::Validation;
 use crate::llm::ToolDefinition;
 use crate::tools::{
-    ApiRequest, Comparison, Condition, Ending, MessageKind, Tool, ToolMessage, ToolMessages,
-    Transfers, Work,
+    ApiRequest, Comparison, Condition, Ending, MessageKind, RejectionCondition, Tool, ToolMessage,
+    ToolMessages, Transfers, Work,
 };
 
 /// Tools of Vapi's that are taken and not offered to the model: nothing here runs them yet.
@@ -22,7 +23,6 @@ const NOT_OFFERED: &[&str] = &[
     "bash",
     "code",
     "computer",
-    "dtmf",
     "ghl",
     "gohighlevel.calendar.availability.check",
     "gohighlevel.calendar.event.create",
@@ -37,13 +37,12 @@ const NOT_OFFERED: &[&str] = &[
     "query",
     "sipRequest",
     "slack.message.send",
-    "sms",
     "textEditor",
-    "voicemail",
 ];
 
 /// Those that are.
-const OFFERED: &[&str] = &["apiRequest", "endCall", "function", "handoff", "transferCall"];
+const OFFERED: &[&str] =
+    &["apiRequest", "dtmf", "endCall", "function", "handoff", "sms", "transferCall", "voicemail"];
 
 /// How a request may be made.
 const METHODS: &[&str] = &["POST", "GET", "PUT", "PATCH", "DELETE"];
@@ -69,6 +68,21 @@ pub(super) fn tools(wire: &wire::Assistant, language: &str, check: &mut Validati
         }
         tools.push(tool);
     }
+    let functions = model.and_then(|model| model.functions.as_deref()).unwrap_or_default();
+    for (index, sent) in functions.iter().enumerate() {
+        tools.extend(function(sent, &format!("model.functions.{index}."), language, check));
+    }
+    if wire.dial_keypad_function_enabled == Some(true)
+        && !tools.iter().any(|tool| tool.work == Work::Keys)
+    {
+        let sent = wire::Tool { kind: Some("dtmf".to_owned()), ..wire::Tool::default() };
+        tools.extend(tool(&sent, "", language, check));
+    }
+    for tool in &mut tools {
+        if let Work::Voicemail(message) = &mut tool.work {
+            message.clone_from(wire.voicemail_message.as_ref().unwrap_or(&String::new()));
+        }
+    }
     let transfers = |tool: &Tool| matches!(tool.work, Work::Transfer(_));
     let forwards =
         wire.forwarding_phone_number.is_some() || wire.forwarding_phone_numbers.is_some();
@@ -81,6 +95,42 @@ pub(super) fn tools(wire: &wire::Assistant, language: &str, check: &mut Validati
         tools.extend(tool(&sent, "", language, check));
     }
     tools
+}
+
+/// A function of an older assistant's: its server is asked with a `function-call` message.
+fn function(
+    sent: &wire::Function,
+    path: &str,
+    language: &str,
+    check: &mut Validation,
+) -> Option<Tool> {
+    let Some(name) = sent.name.clone() else {
+        check.problem(format!("{path}name should not be empty"));
+        return None;
+    };
+    named(&name, &format!("{path}name"), check);
+    let own = sent.server_url.clone().map(|url| wire::Server { url: Some(url), ..wire::Server::default() });
+    let own = own.and_then(|own| server(&own, &format!("{path}serverUrl"), check));
+    let document = wire::Tool {
+        kind: Some("function".to_owned()),
+        function: Some(sent.clone()),
+        ..wire::Tool::default()
+    };
+    Some(Tool {
+        definition: ToolDefinition {
+            name,
+            description: sent.description.clone().unwrap_or_default(),
+            parameters: sent.parameters.clone().unwrap_or_else(no_parameters),
+            strict: sent.strict.unwrap_or(false),
+        },
+        work: Work::Function(own),
+        is_async: sent.is_async.unwrap_or(false),
+        messages: messages(sent.messages.as_deref(), path, language, check),
+        parameters: Map::new(),
+        extraction: None,
+        rejection: Vec::new(),
+        document: shown(&document),
+    })
 }
 
 /// The tool that older assistants ask for by a number alone.
@@ -141,6 +191,7 @@ pub(in crate::config) fn tool(
             messages,
             parameters: Map::new(),
             extraction: None,
+            rejection: rejection(wire.rejection_plan.as_ref(), path, check),
             document: shown(wire),
         });
     }
@@ -150,6 +201,12 @@ pub(in crate::config) fn tool(
     };
     let work = match kind {
         Some("endCall") => Work::EndCall,
+        Some("dtmf") => Work::Keys,
+        Some("voicemail") => Work::Voicemail(String::new()),
+        Some("sms") => {
+            let from = wire.metadata.as_ref().and_then(|metadata| metadata.get("from"));
+            Work::Message { from: from.and_then(Value::as_str).map(str::to_owned) }
+        }
         Some("apiRequest") => Work::Request(request(wire, path, check)?),
         _ => {
             let own = wire.server.as_ref();
@@ -166,6 +223,16 @@ pub(in crate::config) fn tool(
             .variable_extraction_plan
             .as_ref()
             .map(|plan| extraction(plan, &format!("{path}variableExtractionPlan"), check)),
+        rejection: match kind {
+            Some("endCall") => {
+                // The Floor ends the call itself.
+                if wire.rejection_plan.is_some() {
+                    check.without_effect(format!("{}rejectionPlan of endCall", general(path)));
+                }
+                Vec::new()
+            }
+            _ => rejection(wire.rejection_plan.as_ref(), path, check),
+        },
         document: shown(wire),
     })
 }
@@ -185,6 +252,7 @@ fn handoff_definition(
         name,
         description: function.description.unwrap_or(description),
         parameters: function.parameters.unwrap_or(parameters),
+        strict: function.strict.unwrap_or(false),
     }
 }
 
@@ -208,12 +276,13 @@ fn transfer(
     let usual = || crate::tools::destination_parameters(&transfers);
     let parameters = function.parameters.unwrap_or_else(usual);
     Some(Tool {
-        definition: ToolDefinition { name, description, parameters },
+        definition: ToolDefinition { name, description, parameters, strict: false },
         work: Work::Transfer(Box::new(transfers)),
         is_async: false,
         messages: ToolMessages(None),
         parameters: Map::new(),
         extraction: None,
+        rejection: rejection(wire.rejection_plan.as_ref(), path, check),
         document: shown(wire),
     })
 }
@@ -231,21 +300,39 @@ fn definition(wire: &wire::Tool, path: &str, check: &mut Validation) -> Option<T
         // The Floor knows it by this name.
         (Some("endCall"), _) => "endCall".to_owned(),
         (_, Some(name)) => name,
+        (Some(kind @ ("dtmf" | "sms" | "voicemail")), None) => kind.to_owned(),
         (_, None) => {
             check.problem(format!("{path}function.name should not be empty"));
             return None;
         }
     };
     named(&name, &format!("{path}function.name"), check);
-    let parameters = function.parameters.unwrap_or_else(no_parameters);
+    let usual = || match kind {
+        Some("dtmf") => json!({"type": "object", "required": ["dtmf"], "properties": {
+            "dtmf": {"type": "string",
+                "description": "The keys to press: 0-9, *, #, and w for a pause of half a second."}}}),
+        Some("sms") => json!({"type": "object", "required": ["content"], "properties": {
+            "content": {"type": "string", "description": "The text."},
+            "to": {"type": "string",
+                "description": "The number it is sent to, in E.164; the caller's, where absent."}}}),
+        _ => no_parameters(),
+    };
+    let parameters = function.parameters.unwrap_or_else(usual);
     if !parameters.is_object() {
         check.problem(format!("{path}function.parameters must be an object"));
     }
     let description = function.description.unwrap_or_else(|| match kind {
         Some("endCall") => "Ends the call.".to_owned(),
+        Some("dtmf") => "Presses keys of the telephone's keypad.".to_owned(),
+        Some("sms") => "Sends a text message.".to_owned(),
+        Some("voicemail") => {
+            "Leaves a message and ends the call: an answering machine or a voicemail has answered."
+                .to_owned()
+        }
         _ => String::new(),
     });
-    Some(ToolDefinition { name, description, parameters })
+    let strict = function.strict.unwrap_or(false);
+    Some(ToolDefinition { name, description, parameters, strict })
 }
 
 fn named(name: &str, path: &str, check: &mut Validation) {
@@ -287,7 +374,7 @@ fn request_definition(
         required.retain(|name| !fixed.iter().any(|fixed| name == fixed));
     }
     let description = wire.description.clone().or(function.description).unwrap_or_default();
-    Some(ToolDefinition { name, description, parameters })
+    Some(ToolDefinition { name, description, parameters, strict: false })
 }
 
 fn request(wire: &wire::Tool, path: &str, check: &mut Validation) -> Option<ApiRequest> {
@@ -335,6 +422,70 @@ fn header_values(sent: Option<&Map<String, Value>>) -> Vec<(&String, &Value)> {
             .collect(),
         _ => sent.iter().filter(|(name, _)| *name != "type" && *name != "required").collect(),
     }
+}
+
+/// When a call of the tool is refused.
+fn rejection(
+    plan: Option<&wire::RejectionPlan>,
+    path: &str,
+    check: &mut Validation,
+) -> Vec<RejectionCondition> {
+    let sent = plan.and_then(|plan| plan.conditions.as_deref()).unwrap_or_default();
+    let path = format!("{path}rejectionPlan.conditions");
+    let conditions = rejecting(sent, &path, check);
+    // One that is not understood is one that does not hold: nothing is refused by the others alone.
+    if conditions.len() == sent.len() { conditions } else { Vec::new() }
+}
+
+fn rejecting(
+    sent: &[wire::RejectionCondition],
+    path: &str,
+    check: &mut Validation,
+) -> Vec<RejectionCondition> {
+    let mut all = Vec::with_capacity(sent.len());
+    for (index, sent) in sent.iter().enumerate() {
+        let path = format!("{path}.{index}");
+        let kind = sent.kind.as_deref();
+        check.required_one_of(&format!("{path}.type"), kind, &["regex", "liquid", "group"]);
+        match kind {
+            Some("regex") => {
+                let text = sent.regex.clone().unwrap_or_default();
+                // Vapi's own examples begin so, though JavaScript knows no such flag.
+                let (ignore_case, regex) = match text.strip_prefix("(?i)") {
+                    Some(rest) => (true, rest.to_owned()),
+                    None => (false, text),
+                };
+                let pattern = Pattern { regex, ignore_case, ..Pattern::default() };
+                if let Err(error) = pattern.check() {
+                    check.problem(format!("{path}.regex {error}"));
+                }
+                let target = sent.target.clone().unwrap_or_default();
+                let role = target.role.as_deref();
+                check.one_of(&format!("{path}.target.role"), role, &["user", "assistant"]);
+                let position = target.position.unwrap_or(-1.0) as i64;
+                let negate = sent.negate.unwrap_or(false);
+                all.push(RejectionCondition::Pattern { pattern, role: target.role, position, negate });
+            }
+            Some("group") => {
+                let operator = sent.operator.as_deref();
+                check.required_one_of(&format!("{path}.operator"), operator, &["AND", "OR"]);
+                let nested = sent.conditions.as_deref().unwrap_or_default();
+                let inner = rejecting(nested, &format!("{path}.conditions"), check);
+                if inner.len() == nested.len() {
+                    all.push(match operator {
+                        Some("OR") => RejectionCondition::Any(inner),
+                        _ => RejectionCondition::All(inner),
+                    });
+                }
+            }
+            Some("liquid") => check.without_effect(format!(
+                "{} liquid",
+                super::transfer::without_indices(&path)
+            )),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// What is sent beside the model's arguments: `parameters`, and the properties of an `apiRequest`'s
@@ -552,6 +703,25 @@ mod tests {
                 "model.tools.1.url must be a URL address",
             ]
         );
+    }
+
+    #[test]
+    fn a_telephone_has_keys_text_messages_and_machines() {
+        let assistant = read(&json!({"voicemailMessage": "Rappelez-nous.", "model": {
+            "functions": [{"name": "book", "parameters": {"type": "object"}}],
+            "tools": [{"type": "sms", "metadata": {"from": "+33123456789"}},
+                {"type": "voicemail"},
+                {"type": "dtmf", "rejectionPlan": {"conditions": [
+                    {"type": "regex", "regex": "(?i)menu", "target": {"role": "user"},
+                     "negate": true}]}}]},
+            "dialKeypadFunctionEnabled": true}))
+        .expect("it is sound");
+        assert!(assistant.without_effect.is_empty(), "{:?}", assistant.without_effect);
+        let names: Vec<_> = assistant.tools.iter().map(|t| t.definition.name.as_str()).collect();
+        assert_eq!(names, ["sms", "voicemail", "dtmf", "book"]);
+        assert_eq!(assistant.tools[1].work, Work::Voicemail("Rappelez-nous.".to_owned()));
+        assert_eq!(assistant.tools[2].rejection.len(), 1);
+        assert_eq!(assistant.tools[3].work, Work::Function(None));
     }
 
     #[test]

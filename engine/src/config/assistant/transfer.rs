@@ -220,7 +220,7 @@ fn number(sent: &wire::TransferDestination, path: &str, check: &mut Validation) 
 }
 
 /// `a.0.b.1` as `a.b`: what has no effect is told once.
-fn without_indices(path: &str) -> String {
+pub(super) fn without_indices(path: &str) -> String {
     let is_index = |step: &&str| step.bytes().all(|byte| byte.is_ascii_digit());
     path.split('.').filter(|step| !is_index(step)).collect::<Vec<_>>().join(".")
 }

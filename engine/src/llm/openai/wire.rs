@@ -55,6 +55,7 @@ impl<'a> Request<'a> {
                         name: &tool.name,
                         description: &tool.description,
                         parameters: &tool.parameters,
+                        strict: tool.strict.then_some(true),
                     },
                 })
                 .collect(),
@@ -138,6 +139,8 @@ struct FunctionDefinition<'a> {
     name: &'a str,
     description: &'a str,
     parameters: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
 }
 
 /// One event of the answer; or all of it, from a server that does not stream.
@@ -278,6 +281,7 @@ mod tests {
                 name: "book".to_owned(),
                 description: "Books a table.".to_owned(),
                 parameters: json!({"type": "object"}),
+                strict: false,
             }],
             temperature: Some(0.7),
             max_tokens: Some(250),

@@ -152,6 +152,21 @@ impl TwilioRest {
         self.post(account, &format!("Calls/{call_sid}.json"), &form).await.map(drop)
     }
 
+    /// Sends a text message.
+    ///
+    /// # Errors
+    ///
+    /// Where Twilio refuses (the number cannot send any, for one) or is not reached.
+    pub async fn send_message(
+        &self,
+        account: &Account,
+        (from, to): (&str, &str),
+        text: &str,
+    ) -> Result<(), RestError> {
+        let form = [("From", from), ("To", to), ("Body", text)];
+        self.post(account, "Messages.json", &form).await.map(drop)
+    }
+
     async fn post(
         &self,
         account: &Account,
