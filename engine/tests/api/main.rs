@@ -4,6 +4,7 @@
 
 mod calls;
 mod fixtures;
+mod kill;
 mod outbound;
 mod receiver;
 mod requests;
