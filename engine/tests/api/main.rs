@@ -4,11 +4,13 @@
 
 mod calls;
 mod fixtures;
+mod keys;
 mod outbound;
 mod receiver;
 mod requests;
 mod resources;
 mod restart;
+mod squads;
 mod stage;
 mod tools;
 mod twilio;
