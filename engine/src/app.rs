@@ -161,7 +161,7 @@ impl Engine {
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
 
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open_with_key(&config.data_dir, config.encryption_key.as_ref()).await?;
         let abandoned = webhook::end_abandoned(&store).await?;
         if abandoned > 0 {
             tracing::warn!(calls = abandoned, "calls were cut when the last process died");

@@ -219,6 +219,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "workflowId",
         ],
     ),
+    ("squad.members", &["assistantVersion"]),
     ("phoneNumber.server", SERVER),
     ("phoneNumber.fallbackDestination", DESTINATION),
     ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),
