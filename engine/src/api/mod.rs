@@ -13,6 +13,7 @@ mod recording;
 mod resource;
 mod tool;
 mod twilio;
+mod websocket;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -55,6 +56,8 @@ pub fn router(app: App) -> Router {
         .route("/call/phone", post(call::place))
         .route("/call/web", post(call::not_served_web))
         .route("/call/{id}/control", post(control::order))
+        .route("/call/{id}/listen", get(websocket::listen))
+        .route("/call/{id}/transport", get(websocket::transport))
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
         .route("/call/{id}/{artifact}", get(recording::redirect))
         .route("/recording/{call}/{file}", get(recording::download))

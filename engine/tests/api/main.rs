@@ -14,3 +14,4 @@ mod stage;
 mod tools;
 mod twilio;
 mod webhooks;
+mod websocket;
