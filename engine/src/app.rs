@@ -27,10 +27,10 @@ use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
 use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
+use crate::transport::token::TokenOffice;
 use crate::transport::twilio::TwilioSettings;
 use crate::transport::twilio::rest::{LiveCall, TwilioRest};
 use crate::transport::twilio::signature::AuthToken;
-use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
 use crate::workshop::{NotReady, Workshop};
 

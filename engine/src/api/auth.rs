@@ -30,6 +30,16 @@ pub(super) struct Caller {
     restrictions: KeyRestrictions,
 }
 
+/// The request brings a key or a token of this organisation, of either kind.
+pub(super) async fn require_key(
+    app: &App,
+    headers: &HeaderMap,
+    organisation: Uuid,
+) -> Result<(), ApiError> {
+    let caller = caller(headers, app).await?;
+    if caller.organisation == organisation { Ok(()) } else { Err(ApiError::unauthorized()) }
+}
+
 impl FromRequestParts<App> for Owner {
     type Rejection = ApiError;
 

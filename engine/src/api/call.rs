@@ -61,8 +61,13 @@ pub(super) async fn place(
         let all = json!({"results": results, "errors": errors, "subscriptionLimits": limits});
         return Ok((StatusCode::CREATED, Json(all)));
     }
-    let customer = order.customer.clone().unwrap_or_default();
-    let record = app.place(owner, &order, &customer).await.map_err(|error| match error {
+    let placed = if order.transport.is_some() {
+        app.await_socket(owner, &order).await
+    } else {
+        let customer = order.customer.clone().unwrap_or_default();
+        app.place(owner, &order, &customer).await
+    };
+    let record = placed.map_err(|error| match error {
         NotPlaced::Invalid(error) => ApiError::invalid(error.problems().to_vec()),
         NotPlaced::Store(error) => error.into(),
         NotPlaced::Carrier(RestError::Unreachable(_)) => {

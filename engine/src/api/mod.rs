@@ -15,6 +15,7 @@ mod squad;
 mod token;
 mod tool;
 mod twilio;
+mod websocket;
 
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub fn router(app: App) -> Router {
         .route("/call/phone", post(call::place))
         .route("/call/web", post(call::not_served_web))
         .route("/call/{id}/control", post(control::order))
+        .route("/call/{id}/listen", get(websocket::listen))
+        .route("/call/{id}/transport", get(websocket::transport))
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
         .route("/call/{id}/{artifact}", get(recording::redirect))
         .route("/recording/{call}/{file}", get(recording::download))

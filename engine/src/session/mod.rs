@@ -13,6 +13,7 @@ mod endpointing;
 mod event;
 mod history;
 mod ingress;
+mod notes;
 mod providers;
 mod refusal;
 mod registry;

@@ -16,3 +16,4 @@ mod stage;
 mod tools;
 mod twilio;
 mod webhooks;
+mod websocket;

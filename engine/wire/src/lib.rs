@@ -27,18 +27,18 @@ mod voicemail;
 pub use analysis::{Analysis, AnalysisPlan, AnalysisTask};
 pub use assistant::{
     ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
-    OneOrMany, SmartDenoisingPlan,
+    MonitorPlan, OneOrMany, SmartDenoisingPlan,
 };
 pub use call::{
-    Artifact, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics, Recording,
-    Transport, TurnLatency,
+    Artifact, AudioFormat, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics,
+    Recording, Transport, TurnLatency,
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use key::{KeyRestrictions, NewToken};
 pub use model::{Function, Message, MessageRole, Model};
-pub use new_call::{NewCall, NewCustomer};
+pub use new_call::{NewCall, NewCustomer, NewTransport};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
