@@ -26,10 +26,10 @@ use crate::session::{
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
+use crate::transport::token::TokenOffice;
 use crate::transport::twilio::TwilioSettings;
 use crate::transport::twilio::rest::TwilioRest;
 use crate::transport::twilio::signature::AuthToken;
-use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
 use crate::workshop::{NotReady, Workshop};
 
@@ -162,7 +162,7 @@ impl Engine {
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
 
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open_with_key(&config.data_dir, config.encryption_key.as_ref()).await?;
         let abandoned = webhook::end_abandoned(&store).await?;
         if abandoned > 0 {
             tracing::warn!(calls = abandoned, "calls were cut when the last process died");

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::overrides;
-use crate::store::StoreError;
+use crate::store::{Collection, StoreError};
 use crate::webhook;
 
 type Fields = Map<String, Value>;
@@ -86,9 +86,9 @@ impl App {
         owner: Uuid,
         id: &str,
     ) -> Result<Option<Fields>, StoreError> {
-        let Ok(_id) = Uuid::parse_str(id) else { return Ok(None) };
-        let _ = owner;
-        Ok(None)
+        let Ok(id) = Uuid::parse_str(id) else { return Ok(None) };
+        let found = self.store().resource(Collection::Squads, owner, id).await?;
+        Ok(found.map(|squad| squad.document))
     }
 
     /// The squad that `document` describes, with its stored assistants. Later goes before earlier:

@@ -11,7 +11,8 @@ use super::TWILIO_MEDIA;
 use super::twilio::{param, verified, xml};
 use crate::app::App;
 use crate::operator::Treatment;
-use crate::transport::twilio::{token, twiml};
+use crate::transport::token;
+use crate::transport::twilio::twiml;
 
 /// `POST /twilio/operator/{call}/{operator}`: they have answered.
 pub(super) async fn answered(

@@ -9,7 +9,7 @@ use super::driver::Session;
 use super::event::SessionEventKind;
 use super::history;
 use super::tools::Order;
-use crate::llm::ChatRequest;
+use crate::llm::{ChatMessage, ChatRequest};
 use crate::tools::Occasion;
 
 impl Session {
@@ -19,12 +19,17 @@ impl Session {
             Output::StartReply { turn, speculative, user, prompt } => {
                 let dictated = self.floor.dictated(user);
                 let request = self.request((user, dictated.as_ref()), prompt);
+                if !speculative {
+                    self.waiting_since.get_or_insert(now);
+                }
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {
+                self.waiting_since.get_or_insert(now);
                 self.egress.release(*turn, &mut *self.transport);
             }
             Output::CancelReply { turn } => {
+                self.waiting_since = None;
                 let transport = &mut *self.transport;
                 return self.egress.cancel(*turn, now, transport, &mut self.tap);
             }
@@ -60,12 +65,14 @@ impl Session {
         (user, dictated): (&str, Option<&Dictated>),
         prompt: &str,
     ) -> ChatRequest {
-        let history = self.told.rest(self.floor.history());
-        history::request(self.egress.persona(), history, (user, dictated), prompt)
+        let history = self.floor.history();
+        let spoken = (history, self.told.until(history), &self.notes);
+        history::request(self.egress.persona(), spoken, (user, dictated), prompt)
     }
 
     fn on_floor_event(&mut self, event: &Event, now: Instant) {
         if let Event::TurnLatency { turn, times, speculative } = event {
+            self.waiting_since = None;
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
         if matches!(event, Event::UserInterrupted { .. }) {
@@ -104,9 +111,17 @@ impl Session {
         refused
     }
 
+    /// Puts a message into the conversation, behind what was said so far.
+    pub(super) fn add_message(&mut self, message: ChatMessage, now: Instant) {
+        self.notes.add(self.floor.history().len(), message.clone());
+        self.emit(now, SessionEventKind::MessageAdded { message });
+    }
+
     fn hang_up(&mut self, reason: EndReason, now: Instant) {
         tracing::info!(call = %self.id, ?reason, "hanging up");
         self.ended = Some(reason);
+        self.waiting_since = None;
+        self.emit(now, SessionEventKind::HangingUp { reason });
         self.on_occasion(Occasion::CallEnding, Some(reason));
         self.transport.close(now);
     }

@@ -3,6 +3,7 @@
 use turntaking::dictation::{Dictated, Kind, Progress};
 use turntaking::history::Entry;
 
+use super::notes::Notes;
 use super::providers::Persona;
 use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 
@@ -22,8 +23,12 @@ impl Told {
         Self(history.iter().filter(|entry| !is_answer(entry)).count())
     }
 
-    /// What came since.
-    pub(super) fn rest(self, history: &[Entry]) -> &[Entry] {
+    /// Where in `history` begins what came since.
+    pub(super) fn until(self, history: &[Entry]) -> usize {
+        if self.0 == 0 {
+            // At the beginning of a call there is nothing to leave out.
+            return 0;
+        }
         let mut left = self.0;
         let behind = history.iter().position(|entry| {
             if is_answer(entry) {
@@ -33,12 +38,7 @@ impl Told {
             left = left.saturating_sub(1);
             is_new
         });
-        match behind {
-            // At the beginning of a call there is nothing to leave out.
-            _ if self.0 == 0 => history,
-            Some(at) => &history[at..],
-            None => &[],
-        }
+        behind.unwrap_or(history.len())
     }
 }
 
@@ -46,19 +46,20 @@ const fn is_answer(entry: &Entry) -> bool {
     matches!(entry, Entry::ToolResult { .. })
 }
 
-/// The request for a reply to `history`, followed by the caller's words `user` that are not in
-/// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
-/// none).
+/// The request for a reply to `history` from entry `from` on, with what was put between its entries,
+/// followed by the caller's words `user` that are not in it yet and what they dictate, and by the
+/// instruction `prompt` for this reply alone (empty: none).
 pub(super) fn request(
     persona: &Persona,
-    history: &[Entry],
+    (history, from, notes): (&[Entry], usize, &Notes),
     (user, dictated): (&str, Option<&Dictated>),
     prompt: &str,
 ) -> ChatRequest {
     let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
     messages.extend_from_slice(&persona.preamble);
     let mut unanswered = Vec::new();
-    for entry in history {
+    for (index, entry) in history.iter().enumerate().skip(from) {
+        notes.put(index, &mut messages);
         match entry {
             Entry::User { text, dictated } => {
                 answer(&mut messages, &mut unanswered);
@@ -89,6 +90,7 @@ pub(super) fn request(
         }
     }
     answer(&mut messages, &mut unanswered);
+    notes.put_rest(history.len(), &mut messages);
     if !user.is_empty() {
         messages.push(user_message(user, dictated));
     }
@@ -185,12 +187,12 @@ mod tests {
         };
         let mut history = vec![user("bonjour"), call];
         let told = Told::all(&history);
-        assert!(told.rest(&history).is_empty());
+        assert_eq!(told.until(&history), 2);
         history.push(Entry::ToolResult { id: "a".to_owned(), result: "ok".to_owned() });
-        assert!(told.rest(&history).is_empty(), "its answer came after");
+        assert_eq!(told.until(&history), 3, "its answer came after");
         history.push(user("merci"));
-        assert_eq!(told.rest(&history), [user("merci")]);
-        assert_eq!(Told::default().rest(&history), &history[..]);
+        assert_eq!(told.until(&history), 3);
+        assert_eq!(Told::default().until(&history), 0);
     }
 
     fn user(text: &str) -> Entry {
@@ -241,15 +243,24 @@ mod tests {
 
     #[test]
     fn words_that_are_not_in_history_come_last() {
-        let request = request(&persona(), &[user("Hello.")], ("Are you there?", None), "");
+        let request = request(
+            &persona(),
+            (&[user("Hello.")], 0, &Notes::default()),
+            ("Are you there?", None),
+            "",
+        );
         assert_eq!(request.messages.len(), 3);
         assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
     }
 
     #[test]
     fn an_instruction_for_one_reply_stands_at_the_end_of_it() {
-        let request =
-            request(&persona(), &[user("Hello.")], ("", None), "Ask whether they are there.");
+        let request = request(
+            &persona(),
+            (&[user("Hello.")], 0, &Notes::default()),
+            ("", None),
+            "Ask whether they are there.",
+        );
         let content = "Ask whether they are there.".to_owned();
         assert_eq!(request.messages.last(), Some(&ChatMessage::System { content }));
     }
@@ -258,7 +269,7 @@ mod tests {
     fn every_call_is_answered_before_the_caller_goes_on() {
         let answered = Entry::ToolResult { id: "a".to_owned(), result: "done".to_owned() };
         let history = [user("Book it."), call("a"), call("b"), answered, user("Well?")];
-        let request = request(&persona(), &history, ("", None), "");
+        let request = request(&persona(), (&history, 0, &Notes::default()), ("", None), "");
         let [_, _, ChatMessage::Assistant { tool_calls, .. }, first, second, last] =
             &request.messages[..]
         else {

@@ -16,6 +16,7 @@ mod hooks;
 mod ingress;
 mod keys;
 mod news;
+mod notes;
 mod providers;
 mod refusal;
 mod registry;

@@ -238,6 +238,9 @@ async fn collect<T: From<SessionEvent>>(
             SessionEventKind::Phrase { .. }
             | SessionEventKind::ToolCalled { .. }
             | SessionEventKind::ToolAnswered { .. }
+            | SessionEventKind::MessageAdded { .. }
+            | SessionEventKind::Hangs
+            | SessionEventKind::HangingUp { .. }
             | SessionEventKind::Forwarded { .. }
             | SessionEventKind::HandedOver { .. }
             | SessionEventKind::Learnt { .. } => {}

@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use turntaking::input::{EndReason, TurnId};
 
 use super::handoff::{Handoff, Recruiter, Succession};
-use super::rejection::Condition;
 use super::message::Opening;
+use super::rejection::Condition;
 use super::template::render;
 use super::transfer::Transfer;
 use super::webhook::Answered;
@@ -433,9 +433,8 @@ fn keys(arguments: &Map<String, Value>) -> Result<String, Lost> {
     };
     let separates = |c: &char| !matches!(c, ',' | ' ' | '-');
     let keys: String = text.chars().filter(separates).collect();
-    let is_key = |c: char| {
-        c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D' | 'a'..='d' | 'w')
-    };
+    let is_key =
+        |c: char| c.is_ascii_digit() || matches!(c, '*' | '#' | 'A'..='D' | 'a'..='d' | 'w');
     if keys.is_empty() || keys.len() > MOST_KEYS || !keys.chars().all(is_key) {
         return Err(Lost::Keys(text));
     }

@@ -72,6 +72,10 @@ pub trait MediaTransport: Send {
     /// of that moment, so that a recording made elsewhere has it too.
     fn set_background(&mut self, ambience: Option<Arc<Ambience>>);
 
+    /// Lets the caller hear silence in the place of replies, or the replies again. They go on
+    /// being played, and count as played.
+    fn set_muted(&mut self, muted: bool);
+
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].
     fn close(&mut self, now: Instant);

@@ -51,7 +51,6 @@ fallback: { say: "Pardon ?" }
             "transcriber.provider deepgram",
             "model.provider openai",
             "voice.provider azure",
-            "model.tools.function.strict",
         ],
     },
     Scene {

@@ -119,6 +119,8 @@ async fn answer(
         } else if message["type"].as_str().is_some_and(|kind| kind.ends_with("destination-request"))
         {
             let _ = answer.send((status, tools.destination.clone()).into_response());
+        } else if message["type"] == "function-call" {
+            let _ = answer.send((status, tools.answer.clone()).into_response());
         } else if message["type"] == "tool-calls" {
             let id = message["toolCallList"][0]["id"].as_str().expect("an id");
             let body = (status, tools.answer.replace("ID", id)).into_response();

@@ -107,9 +107,12 @@ async fn a_machine_that_the_model_recognises_is_left_the_message() {
 #[tokio::test]
 async fn a_function_of_older_days_is_asked_as_it_was() {
     let functions = json!([{"name": "book", "parameters": {"type": "object"}, "messages": []}]);
-    let mut house =
-        house(json!({"model": {"functions": functions}}), r#"{"result": "libre"}"#, &["Une table."])
-            .await;
+    let mut house = house(
+        json!({"model": {"functions": functions}}),
+        r#"{"result": "libre"}"#,
+        &["Une table."],
+    )
+    .await;
     house.stage.call(chats()).await.await.expect("no panic");
     let messages = house.receiver.until_report().await;
     let asked = messages.iter().find(|m| m.kind() == "function-call").expect("it was asked");
@@ -130,7 +133,8 @@ async fn what_an_answer_teaches_is_known_of_the_call() {
     tool["variableExtractionPlan"] = json!({
         "schema": {"type": "object", "properties": {"name": {"type": "string"}}},
         "aliases": [{"key": "salut", "value": "Bonjour {{name | upcase}}"}]});
-    let answer = r#"{"results": [{"toolCallId": "ID", "result": "{\"name\": \"Martin\", \"x\": 1}"}]}"#;
+    let answer =
+        r#"{"results": [{"toolCallId": "ID", "result": "{\"name\": \"Martin\", \"x\": 1}"}]}"#;
     let mut house = house(json!({"model": {"tools": [tool]}}), answer, &["Une table."]).await;
     house.stage.call(chats()).await.await.expect("no panic");
     let messages = house.receiver.until_report().await;

@@ -52,6 +52,7 @@ impl Twilio {
         let router = Router::new()
             .route("/2010-04-01/Accounts/{account}/Calls.json", post(place))
             .route("/2010-04-01/Accounts/{account}/Calls/{call}", post(change))
+            .route("/2010-04-01/Accounts/{account}/Messages.json", post(text))
             .with_state(questions);
         tokio::spawn(async { axum::serve(listener, router).await });
         let (sender, asked) = mpsc::unbounded_channel();
@@ -182,6 +183,14 @@ async fn place(
     body: Bytes,
 ) -> Response {
     ask(&questions, None, &headers, &body).await
+}
+
+async fn text(
+    State(questions): State<mpsc::UnboundedSender<Question>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    ask(&questions, Some("Messages".to_owned()), &headers, &body).await
 }
 
 async fn change(

@@ -18,11 +18,8 @@ fallback: { say: "Very well." }
 #[tokio::test(start_paused = true)]
 async fn who_interrupts_is_told_something() {
     let say = HookAction::Say(vec!["Sorry, go on.".to_owned()]);
-    let hook = Hook {
-        on: Occasion::AssistantInterrupted,
-        ended_reasons: Vec::new(),
-        actions: vec![say],
-    };
+    let hook =
+        Hook { on: Occasion::AssistantInterrupted, ended_reasons: Vec::new(), actions: vec![say] };
     let mut stage = Stage::new("Hello.", DIALOGUE);
     stage.tools = Some(Toolset {
         tools: Vec::new(),

@@ -13,6 +13,7 @@ mod events;
 mod failures;
 mod greeting;
 mod handoff;
+mod hooks;
 mod idle;
 mod invariants;
 mod keypad;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AnalysisTask, Server, ToolMessage, ToolParameter};
+use crate::{AnalysisTask, ContextEngineeringPlan, Server, ToolMessage, ToolParameter};
 
 /// Whom a caller may be connected to. Its `Debug` shows no secret.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -147,18 +147,6 @@ pub struct TransferFallbackPlan {
     /// The call ends then. `true` where nobody says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_call_enabled: Option<bool>,
-}
-
-/// What an assistant is told of a conversation it takes over.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContextEngineeringPlan {
-    /// `all`, `none`, `lastNMessages`, `userAndAssistantMessages` or `previousAssistantMessages`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// `lastNMessages`: how many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_messages: Option<f64>,
 }
 
 /// Variables that are taken out of an answer, or out of the conversation.

@@ -22,6 +22,9 @@ pub struct PhoneNumber {
     /// Who answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assistant_id: Option<String>,
+    /// The same: a squad.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub squad_id: Option<String>,
     /// Who is called where nobody answers here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback_destination: Option<TransferDestination>,

@@ -160,8 +160,10 @@ mod tests {
             "filters": [{"type": "oneOf", "key": "call.id", "oneOf": ["a"]}]}]}));
         assert_eq!(
             told,
-            ["hooks.0.filters.0.key must be call.endedReason, of call.ending",
-             "hooks.0.do should not be empty"]
+            [
+                "hooks.0.filters.0.key must be call.endedReason, of call.ending",
+                "hooks.0.do should not be empty"
+            ]
         );
     }
 }

@@ -257,8 +257,7 @@ mod tests {
                     {"type": "tool", "toolId": "a"}]}
         ]}))
         .expect("it is sound");
-        let expected =
-            ["hooks on call.timeElapsed", "hooks.do.message.add", "hooks.do.tool"];
+        let expected = ["hooks on call.timeElapsed", "hooks.do.message.add", "hooks.do.tool"];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }
 

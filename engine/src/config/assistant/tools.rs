@@ -109,7 +109,10 @@ fn function(
         return None;
     };
     named(&name, &format!("{path}name"), check);
-    let own = sent.server_url.clone().map(|url| wire::Server { url: Some(url), ..wire::Server::default() });
+    let own = sent
+        .server_url
+        .clone()
+        .map(|url| wire::Server { url: Some(url), ..wire::Server::default() });
     let own = own.and_then(|own| server(&own, &format!("{path}serverUrl"), check));
     let document = wire::Tool {
         kind: Some("function".to_owned()),
@@ -464,7 +467,12 @@ fn rejecting(
                 check.one_of(&format!("{path}.target.role"), role, &["user", "assistant"]);
                 let position = target.position.unwrap_or(-1.0) as i64;
                 let negate = sent.negate.unwrap_or(false);
-                all.push(RejectionCondition::Pattern { pattern, role: target.role, position, negate });
+                all.push(RejectionCondition::Pattern {
+                    pattern,
+                    role: target.role,
+                    position,
+                    negate,
+                });
             }
             Some("group") => {
                 let operator = sent.operator.as_deref();
@@ -478,10 +486,9 @@ fn rejecting(
                     });
                 }
             }
-            Some("liquid") => check.without_effect(format!(
-                "{} liquid",
-                super::transfer::without_indices(&path)
-            )),
+            Some("liquid") => {
+                check.without_effect(format!("{} liquid", super::transfer::without_indices(&path)))
+            }
             _ => {}
         }
     }

@@ -9,13 +9,11 @@ mod outbound;
 mod playhead;
 mod playout;
 pub mod rest;
-mod round_trip;
 pub mod signature;
-pub mod token;
 pub mod twiml;
 
 pub use handshake::{AcceptError, accept};
 pub use ingress::IngressCounts;
-pub use leg::{LegCounts, Socket, TwilioLeg, TwilioSettings, limit_buffers};
+pub use leg::{LegCounts, TwilioLeg, TwilioSettings};
 pub use message::{MediaFormat, StartInfo};
 pub use playout::{PlayoutCounts, PlayoutSettings};

@@ -8,6 +8,7 @@ use turntaking::endpointing::{Evidence, Ground};
 use turntaking::expectation::Expectation;
 use turntaking::input::{EndReason, Input, Offset, Probability, Stability, Stage, TurnId};
 use turntaking::output::{Event, Output, RecognizerHint, Role};
+use turntaking::settings::Settings;
 use turntaking::time::Instant;
 
 /// The words of a line; a quoted string is one word.
@@ -88,6 +89,14 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
             id: id.to_owned().into(),
             text: text.to_owned().into(),
         },
+        ["at_work", turn, id] => {
+            Input::ToolAtWork { turn: turn_id(turn)?, id: id.to_owned().into() }
+        }
+        ["hand_over", first_message] => {
+            let first_message = first_message.to_owned();
+            let settings = Settings { first_message, ..Settings::default() };
+            Input::HandOver { settings: Box::new(settings) }
+        }
         ["span", turn, from, to, began, ended] => Input::Span {
             turn: turn_id(turn)?,
             text: number(from)?..number(to)?,
@@ -106,6 +115,8 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["order", text, "and_hang_up"] => {
             Input::Say { text: text.to_owned().into(), end_call_after: true }
         }
+        ["interrupt"] => Input::Interrupt,
+        ["respond"] => Input::Respond,
         ["end", reason] => Input::EndCall { reason: of(reason)? },
         _ => return Err("no such input".to_owned()),
     };
