@@ -576,15 +576,14 @@ mod tests {
         let assistant = read(&json!({
             "analysisPlan": {"summaryPlan": {"enabled": true}, "outcomePlan": {}},
             "model": {"provider": "openai", "model": "gpt-4o", "toolIds": ["a"],
-                      "tools": [{"type": "transferCall", "destinations": []},
-                                {"type": "function", "async": true,
-                                 "function": {"name": "f", "strict": false}}]},
+                      "tools": [{"type": "code", "name": "f"}, {"type": "endCall",
+                                 "rejectionPlan": {"conditions": []}}]},
         }))
         .expect("it is sound");
         let expected = [
             "analysisPlan.outcomePlan",
-            "model.tools.function.strict",
-            "model.tools.type transferCall without destinations",
+            "model.tools.rejectionPlan of endCall",
+            "model.tools.type code",
         ];
         assert!(assistant.without_effect.iter().eq(expected), "{:?}", assistant.without_effect);
     }
