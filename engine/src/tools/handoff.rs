@@ -181,7 +181,8 @@ impl Handoff<'_> {
     ) -> Result<(), Lost> {
         let arguments = &self.call.arguments;
         let asked = arguments.get("destination").and_then(Value::as_str).unwrap_or_default().trim();
-        let named = |to: &&Candidate| to.name() == asked || to.description == asked;
+        let named =
+            |to: &&Candidate| !asked.is_empty() && (to.name() == asked || to.description == asked);
         let candidate = match &handoffs.candidates[..] {
             [only] if handoffs.dynamic.is_none() && asked.is_empty() => Some(only),
             all => all.iter().find(named),

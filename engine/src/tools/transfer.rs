@@ -296,6 +296,8 @@ fn chosen<'a>(
     match (&parties[..], &assistants[..]) {
         ([only], []) if asked.is_empty() => return Ok(Choice::Party(only)),
         ([], [only]) if asked.is_empty() => return Ok(Choice::Assistant(only)),
+        // Nobody is meant by it, least of all who has no description.
+        _ if asked.is_empty() => return Err(Lost::Destination(String::new())),
         _ => {}
     }
     let party = parties.iter().find(|to| to.target.name() == asked || to.description == asked);
