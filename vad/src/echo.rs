@@ -13,6 +13,7 @@ mod outlet;
 mod path;
 mod reference;
 mod spectrum;
+mod transform;
 
 use std::ops::Range;
 
@@ -73,7 +74,8 @@ impl EchoGate {
             told: false,
             finder: LagFinder::new(rate)?,
             judge: Judge::new(rate)?,
-            outlet: Outlet::new(rate.hz() as usize),
+            // The longest gap that is filled at once is 0.4 s, and 48 ms are held.
+            outlet: Outlet::new(rate.hz() as usize / 2),
             near: {
                 let mut near = Vec::with_capacity(2 * block);
                 near.resize(block, 0);

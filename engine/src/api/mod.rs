@@ -11,6 +11,7 @@ mod list;
 mod phone_number;
 mod recording;
 mod resource;
+mod telemetry;
 mod tool;
 mod twilio;
 
@@ -32,6 +33,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(telemetry::metrics))
+        .route("/live", get(telemetry::live))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
         .route("/assistant", get(assistant::list).post(assistant::create))

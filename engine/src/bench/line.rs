@@ -41,6 +41,8 @@ pub struct Order {
     pub seed: u64,
     /// The caller hangs up after this, at the next quiet moment.
     pub duration: Duration,
+    /// How long the carrier takes from the answer to its announcement to the media.
+    pub connecting: Duration,
 }
 
 /// What happened in a call, in samples since it began.
@@ -98,6 +100,7 @@ pub async fn place(
             Dialled::Said(text) => return Err(NoCall::Failed(text)),
         }
     }
+    tokio::time::sleep(order.connecting).await;
     let buffers = WebSocketConfig::default().read_buffer_size(8 * 1_024).write_buffer_size(0);
     let connecting =
         tokio_tungstenite::connect_async_with_config(order.media_url.as_str(), Some(buffers), true);

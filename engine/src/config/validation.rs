@@ -151,7 +151,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "voice",
         &[
             "autoMode",
-            "cachingEnabled",
             "callbackUrl",
             "conversationName",
             "conversationalContext",

@@ -10,6 +10,7 @@ mod requests;
 mod resources;
 mod restart;
 mod stage;
+mod telemetry;
 mod tools;
 mod twilio;
 mod webhooks;

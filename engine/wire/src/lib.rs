@@ -29,7 +29,7 @@ pub use assistant::{
 };
 pub use call::{
     Artifact, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics, Recording,
-    Transport, TurnLatency,
+    Speculation, Transport, TurnLatency,
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;

@@ -464,6 +464,14 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         self.playout.set_background(ambience);
     }
 
+    fn one_way(&self) -> Option<Duration> {
+        self.round_trip.one_way()
+    }
+
+    fn take_wake_lag(&mut self) -> Duration {
+        self.ticker.take_worst_lag()
+    }
+
     fn close(&mut self, _now: Instant) {
         if self.closing == Closing::No {
             self.closing = Closing::Drain;

@@ -14,6 +14,12 @@ pub mod signature;
 pub mod token;
 pub mod twiml;
 
+/// The frames of Media Streams, read and written without a tree: what `benches` measures.
+pub mod frames {
+    pub use super::message::{Inbound, Media, MessageError, parse};
+    pub use super::outbound::{FrameWriter, MarkName};
+}
+
 pub use handshake::{AcceptError, accept};
 pub use ingress::IngressCounts;
 pub use leg::{LegCounts, Socket, TwilioLeg, TwilioSettings, limit_buffers};
