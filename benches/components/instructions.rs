@@ -10,6 +10,7 @@
 //! Each piece is made and warmed outside what is counted. A change against the run before is
 //! printed beside each number. Silero is left out: what ONNX Runtime does depends on the processor's
 //! own instructions, which valgrind does not have all of.
+#![forbid(unsafe_code)]
 #![allow(
     clippy::use_self,
     elided_lifetimes_in_paths,
