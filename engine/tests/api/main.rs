@@ -4,8 +4,8 @@
 
 mod calls;
 mod fixtures;
-mod kill;
 mod keys;
+mod kill;
 mod outbound;
 mod receiver;
 mod requests;
