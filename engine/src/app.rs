@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{self, Config, PublicUrl, Secret};
+use crate::http;
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
     CallClock, CallId, Direction, Overload, Registry, Session, SessionConfig, SessionEvent,
@@ -31,10 +32,10 @@ use crate::telemetry::vitals::{Queues, Reading, Vitals, resident_bytes};
 use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
+use crate::transport::token::TokenOffice;
 use crate::transport::twilio::TwilioSettings;
 use crate::transport::twilio::rest::{LiveCall, TwilioRest};
 use crate::transport::twilio::signature::AuthToken;
-use crate::transport::twilio::token::TokenOffice;
 use crate::webhook::{self, Announcer, Delivery, Note};
 use crate::workshop::{NotReady, Workshop};
 
@@ -71,7 +72,7 @@ struct Parts {
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
-    /// Makes the requests of tools.
+    /// Makes the requests to customers' servers.
     client: reqwest::Client,
     twilio_rest: TwilioRest,
 }
@@ -128,9 +129,10 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
+        let client = http_client()?;
         let cache = assemble::phrase_cache(config);
-        let assistant = assemble::described(config, &configured, &cache).await?;
-        Self::build(config, configured, (assistant, cache), observer).await
+        let assistant = assemble::described(config, &configured, (&client, &cache)).await?;
+        Self::build(config, client, configured, (assistant, cache), observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
@@ -146,11 +148,12 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::from_json("{}", config).map_err(AssembleError::from)?;
         let cache = assemble::phrase_cache(config);
-        Self::build(config, configured, (assistant, cache), observer).await
+        Self::build(config, http_client()?, configured, (assistant, cache), observer).await
     }
 
     async fn build(
         config: &Config,
+        client: reqwest::Client,
         configured: config::Assistant,
         (assistant, cache): (Assistant, PhraseCache),
         observer: Option<mpsc::Sender<SessionEvent>>,
@@ -168,7 +171,7 @@ impl Engine {
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
 
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open_with_key(&config.data_dir, config.encryption_key.as_ref()).await?;
         let abandoned = webhook::end_abandoned(&store).await?;
         if abandoned > 0 {
             tracing::warn!(calls = abandoned, "calls were cut when the last process died");
@@ -179,11 +182,13 @@ impl Engine {
         let links = Links::new(store.signing_key("recordings").await?, public_url.clone());
         let mail = Arc::new(Notify::new());
         let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
-        let delivery = Delivery::start(store.clone(), Arc::clone(&mail))
-            .map_err(|error| std::io::Error::other(error.to_string()))
-            .map_err(system("make an HTTP client"))?;
-        let workshop =
-            Arc::new(Workshop::new(config, &configured, assistant.providers.clone(), cache));
+        let delivery = Delivery::start(store.clone(), client.clone(), Arc::clone(&mail));
+        let workshop = Arc::new(Workshop::new(
+            config,
+            client.clone(),
+            &configured,
+            (assistant.providers.clone(), cache),
+        ));
         let overload = Overload::default();
         let registry = Registry::guarded(config.max_concurrent_calls, overload.clone());
         if let Some(limit) = config.max_scheduling_lag {
@@ -201,7 +206,6 @@ impl Engine {
         };
         let reporter = Reporter::watched(calls, observer, Some(announcer.notes()), watch);
         let _ = events.set(reporter.events().downgrade());
-        let client = http_client().map_err(system("make an HTTP client"))?;
         let app = App(Arc::new(Parts {
             workshop,
             config: config.clone(),
@@ -545,10 +549,9 @@ impl SignatureCheck {
     }
 }
 
-/// A redirect would take secrets to somebody else.
-fn http_client() -> std::io::Result<reqwest::Client> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    client.map_err(|error| std::io::Error::other(error.to_string()))
+/// The client of a whole engine.
+fn http_client() -> Result<reqwest::Client, StartError> {
+    http::client().map_err(|source| StartError::System { action: "make an HTTP client", source })
 }
 
 /// Where sessions send their events, once that is there. Weak: it ends with the last session.

@@ -26,7 +26,8 @@ use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
 };
-use crate::endpointing::{EndpointingError, EndpointingModel};
+use crate::endpointing::EndpointingModel;
+use crate::http;
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::placement;
@@ -106,9 +107,9 @@ pub enum AssembleError {
     /// The process does not have them.
     #[error("`runtime.inference_cores`: {0}; the process may run on none of them")]
     Cores(std::io::Error),
-    /// The endpointing server.
-    #[error(transparent)]
-    Endpointing(#[from] EndpointingError),
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made: {0}")]
+    Client(std::io::Error),
     /// A neural voice without a model.
     #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
     VoiceModel,
@@ -121,11 +122,12 @@ pub enum AssembleError {
 ///
 /// Where something is missing or wrong, with its remedy.
 pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
+    let client = http::client().map_err(AssembleError::Client)?;
     let cache = phrase_cache(config);
-    described(config, &config::Assistant::configured(config)?, &cache).await
+    described(config, &config::Assistant::configured(config)?, (&client, &cache)).await
 }
 
-/// Loads everything `configured` needs.
+/// Loads everything `configured` needs. Its servers are asked with `client`.
 ///
 /// # Errors
 ///
@@ -133,7 +135,7 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
 pub(crate) async fn described(
     config: &Config,
     configured: &config::Assistant,
-    cache: &PhraseCache,
+    (client, cache): (&reqwest::Client, &PhraseCache),
 ) -> Result<Assistant, AssembleError> {
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
@@ -141,7 +143,8 @@ pub(crate) async fn described(
     if let Some(unserved) = configured.unserved.first() {
         return Err(AssembleError::Unserved(unserved.clone()));
     }
-    let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
+    let endpointing = configured.endpointing.as_ref();
+    let endpointing = endpointing.map(|server| EndpointingModel::new(client.clone(), server));
     let load = || -> Result<Providers, AssembleError> {
         let runtime = onnx::Runtime::load(&config.onnxruntime)?;
         Ok(Providers {

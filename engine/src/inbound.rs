@@ -22,7 +22,7 @@ use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp, ende
 use crate::tools::{Destination, render};
 use crate::transport::MediaTransport;
 use crate::transport::twilio::twiml::{self, Dial};
-use crate::webhook::{self, Note, Subscription};
+use crate::webhook::{self, Client, Note, Subscription};
 use crate::workshop::NotReady;
 
 /// A carrier says that a call has reached a number.
@@ -89,7 +89,8 @@ impl App {
             });
         }
         let call_id = Uuid::new_v4();
-        call.monitor = Some(self.monitor(call_id));
+        // Of nobody in particular yet: who is asked who answers is told where orders go.
+        call.monitor = Some(self.monitor(call_id, &Map::new()));
         let id = number.as_ref().and_then(|number| number.document.get("assistantId"));
         let mut document = None;
         // Nobody answers here: what the caller gets instead, and why.
@@ -146,16 +147,18 @@ impl App {
         let messages = described.as_ref().ok().and_then(|d| d.server_messages.clone());
         let subscription = server.map(|server| Subscription { server, messages });
         let now = Timestamp::now();
+        let answering = match &document {
+            None => self.configured().document.0.clone(),
+            Some(document) => document.clone().unwrap_or_default(),
+        };
+        call.monitor = Some(self.monitor(call_id, &answering));
         let record = CallRecord {
             id: call_id,
             organisation: number.as_ref().map_or_else(|| self.organisation(), |n| n.organisation),
             created_at: now,
             updated_at: now,
             call,
-            assistant: match &document {
-                None => self.configured().document.0.clone(),
-                Some(document) => document.clone().unwrap_or_default(),
-            },
+            assistant: answering,
             phone_number: number.map(phone_number),
             subscription: subscription.map(serde_json::to_value).transpose()?,
         };
@@ -198,12 +201,14 @@ impl App {
         });
     }
 
-    /// Runs an announced call whose media has come, to its end.
+    /// Runs an announced call whose media has come, to its end. `client`: who is told of it at the
+    /// other end of its leg.
     pub(crate) async fn answer(
         &self,
         carrier_call: String,
         clock: CallClock,
         leg: Box<dyn MediaTransport>,
+        client: Option<Client>,
     ) {
         let record = match self.store().claim(&carrier_call).await {
             Ok(Some(record)) => record,
@@ -237,7 +242,7 @@ impl App {
         // It ends after the calls.
         let analyst = assistant.as_ref().ok().map(analyst);
         let record = Box::new(record);
-        let _ = self.notes().send(Note::Opened { record, began, analyst }).await;
+        let _ = self.notes().send(Note::Opened { record, began, analyst, client }).await;
         let recorded = match assistant {
             Ok(assistant) => {
                 let served = Served { assistant, about, variables, line };

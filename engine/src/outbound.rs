@@ -7,6 +7,7 @@ use wire::{Call, CallStatus, Customer, NewCall, NewCustomer, Transport};
 use crate::app::App;
 use crate::config;
 use crate::inbound::{number_server, phone_number};
+use crate::monitoring::Monitoring;
 use crate::overrides;
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp};
 use crate::transport::twilio::rest::{Account, LiveCall, Placement, RestError};
@@ -105,9 +106,9 @@ impl App {
                     provider: "twilio".to_owned(),
                     conversation_type: "voice".to_owned(),
                     account_sid: Some(account.sid.clone()),
-                    call_sid: None,
+                    ..Transport::default()
                 }),
-                monitor: Some(self.monitor(id)),
+                monitor: Some(self.monitor(id, &assistant)),
                 ..Call::default()
             },
             assistant,
@@ -253,7 +254,7 @@ impl App {
     }
 
     /// The assistant that the order names, with its stored tools.
-    async fn assistant_for(
+    pub(crate) async fn assistant_for(
         &self,
         owner: Uuid,
         order: &NewCall,
@@ -277,9 +278,15 @@ impl App {
         }
     }
 
-    /// Where the call is controlled while it goes on.
-    pub(crate) fn monitor(&self, id: Uuid) -> wire::Monitor {
-        wire::Monitor { control_url: self.public_url().http(&format!("/call/{id}/control")) }
+    /// Where the call of `assistant` is controlled and listened to while it goes on.
+    pub(crate) fn monitor(&self, id: Uuid, assistant: &Map<String, Value>) -> wire::Monitor {
+        let plan = Monitoring::of(assistant);
+        let control_url = || self.public_url().http(&format!("/call/{id}/control"));
+        let listen_url = || self.public_url().websocket(&format!("/call/{id}/listen"));
+        wire::Monitor {
+            control_url: plan.control.then(control_url),
+            listen_url: plan.listen.then(listen_url),
+        }
     }
 
     /// How many calls may be made, as Vapi's API tells it.

@@ -27,6 +27,8 @@ const KEPT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Workshop {
     config: Config,
+    /// Asks customers' servers.
+    client: reqwest::Client,
     /// Of the first assistant: voice activity and the turn model are one for all.
     providers: Providers,
     recognizers: Shelf<(Transcriber, Option<String>), dyn Recognizer>,
@@ -54,9 +56,9 @@ impl Workshop {
     /// its providers as `first` does.
     pub(crate) fn new(
         config: &Config,
+        client: reqwest::Client,
         first: &config::Assistant,
-        providers: Providers,
-        cache: PhraseCache,
+        (providers, cache): (Providers, PhraseCache),
     ) -> Self {
         let recognizer = recognizer_key(first);
         Self {
@@ -66,6 +68,7 @@ impl Workshop {
             endpointing: Shelf::empty(),
             backgrounds: Shelf::empty(),
             config: config.clone(),
+            client,
             providers,
             cache,
         }
@@ -105,7 +108,8 @@ impl Workshop {
         let endpointing = match &described.endpointing {
             None => None,
             Some(server) => {
-                let make = async { Ok(Arc::new(EndpointingModel::new(server)?)) };
+                let client = self.client.clone();
+                let make = async { Ok(Arc::new(EndpointingModel::new(client, server))) };
                 Some(self.endpointing.take(server.clone(), Stage::Model, make).await?)
             }
         };

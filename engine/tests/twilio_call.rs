@@ -17,9 +17,10 @@ use engine::carrier::{
     Webhook, When, place_call,
 };
 use engine::transport::egress_clock::EgressClock;
+use engine::transport::socket::limit_buffers;
+use engine::transport::token::{self, TokenOffice};
 use engine::transport::twilio::signature::{self, AuthToken};
-use engine::transport::twilio::token::{self, TokenOffice};
-use engine::transport::twilio::{self, TwilioSettings, limit_buffers, twiml};
+use engine::transport::twilio::{self, TwilioSettings, twiml};
 use engine::transport::{LegEnd, MediaTransport, TransportEvent};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;

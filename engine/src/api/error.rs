@@ -43,11 +43,18 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// As Vapi's bodies have it.
+    pub(super) fn body(&self) -> ErrorBody {
+        let error = self.status.canonical_reason().unwrap_or("Error").to_owned();
+        let message = self.message.clone();
+        ErrorBody { message, error, status_code: self.status.as_u16() }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = self.status.canonical_reason().unwrap_or("Error").to_owned();
-        let body = ErrorBody { message: self.message, error, status_code: self.status.as_u16() };
-        (self.status, Json(body)).into_response()
+        (self.status, Json(self.body())).into_response()
     }
 }
 

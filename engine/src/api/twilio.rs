@@ -16,7 +16,8 @@ use crate::inbound::{Announcement, Answered};
 use crate::session::{CallClock, Direction};
 use crate::store::{CallRecord, Resource, StoreError};
 use crate::transport::twilio::signature::{AuthToken, HEADER};
-use crate::transport::twilio::{self, StartInfo, token, twiml};
+use crate::transport::twilio::{self, StartInfo, twiml};
+use crate::transport::{socket, token};
 
 /// `POST /twilio/inbound`: a call has reached one of our numbers. Answered with TwiML that
 /// connects it to our socket, or turns it away where no place is free.
@@ -63,6 +64,7 @@ pub(super) async fn inbound(
             conversation_type: "voice".to_owned(),
             call_sid: Some(call_sid.clone()),
             account_sid: param("AccountSid"),
+            ..Transport::default()
         }),
         ..Call::default()
     };
@@ -187,7 +189,7 @@ pub(super) async fn media(
     {
         return refusal;
     }
-    twilio::limit_buffers(upgrade).on_upgrade(move |socket| serve(app, socket))
+    socket::limit_buffers(upgrade).on_upgrade(move |socket| serve(app, socket))
 }
 
 async fn serve(app: App, socket: WebSocket) {
@@ -201,7 +203,7 @@ async fn serve(app: App, socket: WebSocket) {
     let accepted = twilio::accept(socket, app.twilio_settings(), ticker, verify).await;
     match accepted {
         Ok((leg, start, ())) => {
-            app.answer(start.call_sid, clock, Box::new(leg)).await;
+            app.answer(start.call_sid, clock, Box::new(leg), None).await;
         }
         Err(error) => tracing::warn!(%error, "a media socket was closed"),
     }

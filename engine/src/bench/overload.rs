@@ -229,6 +229,7 @@ fn between(log: &CallLog, (from, to): (Instant, Instant)) -> CallLog {
         words: Vec::new(),
         lateness: log.lateness.clone(),
         lead: log.lead.clone(),
+        malformed: log.malformed,
         cut_off: log.cut_off && log.length <= sample(to),
     }
 }
@@ -254,6 +255,7 @@ mod tests {
             words: Vec::new(),
             lateness: Histogram::default(),
             lead: Histogram::default(),
+            malformed: 0,
             cut_off: true,
         };
         let second = |number| began + Duration::from_secs(number);

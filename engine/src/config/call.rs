@@ -35,7 +35,15 @@ pub fn new_call(json: &str) -> Result<wire::NewCall, CallProblem> {
 
 fn validate(call: &wire::NewCall, check: &mut Validation) {
     check.length("name", call.name.as_deref(), 0..=40);
-    check.one_of("type", call.kind.as_deref(), &["outboundPhoneCall"]);
+    let kinds = ["outboundPhoneCall", "vapi.websocketCall"];
+    check.one_of("type", call.kind.as_deref(), &kinds);
+    if let Some(transport) = &call.transport {
+        validate_transport(transport, call, check);
+    }
+    if call.transport.is_some() {
+        // Whoever opens the socket is the customer: what is sent of them is theirs to say.
+        return;
+    }
     match (&call.customer, &call.customers) {
         (Some(_), Some(_)) => check.problem("customer and customers must not both be sent"),
         (Some(customer), None) => validate_customer(customer, "customer", check),
@@ -44,10 +52,41 @@ fn validate(call: &wire::NewCall, check: &mut Validation) {
                 validate_customer(customer, &format!("customers.{index}"), check);
             }
         }
-        (None, None) if call.customer_id.is_none() && call.transport.is_none() => {
+        (None, None) if call.customer_id.is_none() => {
             check.problem("customer should not be empty");
         }
         (None, None) => {}
+    }
+}
+
+/// A raw WebSocket is what is carried here beside the telephone.
+fn validate_transport(
+    transport: &wire::NewTransport,
+    call: &wire::NewCall,
+    check: &mut Validation,
+) {
+    if transport.provider.is_none() {
+        check.problem("transport.provider should not be empty");
+    }
+    check.one_of("transport.provider", transport.provider.as_deref(), &["vapi.websocket"]);
+    let kind = transport.conversation_type.as_deref();
+    check.one_of("transport.conversationType", kind, &["voice"]);
+    if let Some(format) = &transport.audio_format {
+        let path = "transport.audioFormat";
+        let encoding = format.format.as_deref();
+        check.one_of(&format!("{path}.format"), encoding, &["pcm_s16le", "mulaw"]);
+        check.one_of(&format!("{path}.container"), format.container.as_deref(), &["raw"]);
+        if format.sample_rate.is_some_and(|rate| rate != 8_000.0 && rate != 16_000.0) {
+            check.problem(format!(
+                "{path}.sampleRate must be one of the following values: 8000, 16000"
+            ));
+        }
+    }
+    if call.phone_number_id.is_some() {
+        check.problem("transport and phoneNumberId must not both be sent");
+    }
+    if call.customers.is_some() {
+        check.problem("transport and customers must not both be sent");
     }
 }
 
@@ -83,7 +122,6 @@ fn not_served(call: &wire::NewCall) -> Option<&'static str> {
         ("squad", call.squad.is_some()),
         ("squadId", call.squad_id.is_some()),
         ("squadOverrides", call.squad_overrides.is_some()),
-        ("transport", call.transport.is_some()),
         ("workflow", call.workflow.is_some()),
         ("workflowId", call.workflow_id.is_some()),
         ("workflowOverrides", call.workflow_overrides.is_some()),
@@ -129,6 +167,19 @@ mod tests {
                 "property customr should not exist".to_owned(),
                 "customer.extension must be shorter than or equal to 10 characters".to_owned(),
                 "customer.number must be in the E.164 format, such as +33123456789".to_owned(),
+            ]))
+        );
+        let socket = json!({"transport": {"provider": "vapi.websocket",
+            "audioFormat": {"format": "opus", "sampleRate": 44_100}}, "phoneNumberId": "p"});
+        assert_eq!(
+            read(&socket),
+            Err(CallProblem::Invalid(vec![
+                "transport.audioFormat.format must be one of the following values: pcm_s16le, \
+                 mulaw"
+                    .to_owned(),
+                "transport.audioFormat.sampleRate must be one of the following values: 8000, 16000"
+                    .to_owned(),
+                "transport and phoneNumberId must not both be sent".to_owned(),
             ]))
         );
         let squad = json!({"squadId": "s", "customer": {"number": "+33612345678"}});

@@ -13,7 +13,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
     (
         "",
         &[
-            "clientMessages",
             "compliancePlan",
             "credentialIds",
             "credentials",
@@ -21,7 +20,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "dialKeypadFunctionEnabled",
             "hipaaEnabled",
             "modelOutputInMessagesEnabled",
-            "monitorPlan",
             "observabilityPlan",
             "pciEnabled",
             "recordingEnabled",
@@ -29,6 +27,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "videoRecordingEnabled",
         ],
     ),
+    ("monitorPlan", &["monitorIds"]),
     ("backgroundSpeechDenoisingPlan", &["fourierDenoisingPlan"]),
     (
         "transcriber",
@@ -218,6 +217,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "workflowId",
         ],
     ),
+    ("squad.members", &["assistantVersion"]),
     ("phoneNumber.server", SERVER),
     ("phoneNumber.fallbackDestination", DESTINATION),
     ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),

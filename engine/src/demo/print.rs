@@ -28,6 +28,9 @@ pub(super) async fn live(mut events: mpsc::Receiver<SessionEvent>) -> Option<Cal
             | SessionEventKind::Pulse(_) => continue,
             SessionEventKind::ToolCalled { name, .. } => format!("-- the tool {name} is called"),
             SessionEventKind::ToolAnswered { .. } => "-- the tool has answered".to_owned(),
+            SessionEventKind::MessageAdded { .. } => "-- a message was added".to_owned(),
+            SessionEventKind::Hangs => "-- the caller waits".to_owned(),
+            SessionEventKind::HangingUp { .. } => continue,
             SessionEventKind::Forwarded { .. } => "-- the caller is transferred".to_owned(),
             SessionEventKind::Ended { reason, .. } => {
                 println!("{at:7.2}s  -- the call is over: {}", ended_reason(reason));

@@ -12,12 +12,14 @@
 
 mod call_writer;
 mod lines;
+mod listener;
 mod recorder;
 mod tap;
 mod timeline;
 
 use codecs::SampleRate;
 
+pub use listener::{Listener, ListenerEnd, listener};
 pub(crate) use recorder::make_private_directory;
 pub use recorder::{Recorder, SteppedRecorder};
 pub use tap::{CallTap, FinishHandle, JournalEnd};

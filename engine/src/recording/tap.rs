@@ -7,19 +7,23 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use atomic_waker::AtomicWaker;
+use codecs::SampleRate;
 use codecs::ambience::Ambience;
 use rtrb::{Consumer, Producer, RingBuffer};
 use turntaking::time::Instant;
 
 use super::lines::{LineWriter, line_ring};
+use super::listener::Listener;
 use super::{Options, Report};
 
 /// Room for the audio of both sides, in milliseconds of one: a disk may stall for half as long.
-const AUDIO_MS: usize = 2_000;
+pub(super) const AUDIO_MS: usize = 2_000;
 /// Blocks of audio in flight: one each 10 ms of that room.
-const BLOCKS: usize = AUDIO_MS / 10;
+pub(super) const BLOCKS: usize = AUDIO_MS / 10;
+/// Most who listen to one call.
+const LISTENERS: usize = 4;
 /// Most milliseconds of audio in one block; longer ones are cut.
-const BLOCK_MS: usize = 100;
+pub(super) const BLOCK_MS: usize = 100;
 /// Room for the journal, in bytes: some ten seconds of a busy call.
 const JOURNAL_BYTES: usize = 32 * 1_024;
 /// The same where it is fetched by hand: a scripted voice tells of a whole story at once.
@@ -98,12 +102,14 @@ impl JournalEnd {
 #[derive(Debug)]
 pub struct CallTap {
     audio: Option<AudioTap>,
+    listeners: Vec<Listener>,
     journal: Option<LineWriter>,
     shared: Arc<Shared>,
 }
 
+/// The way of both sides' audio to whoever reads it.
 #[derive(Debug)]
-struct AudioTap {
+pub(super) struct AudioTap {
     blocks: Producer<Block>,
     samples: Producer<i16>,
     /// Most samples in a block.
@@ -120,7 +126,7 @@ impl CallTap {
     pub fn off() -> Self {
         let shared = Arc::new(Shared::default());
         shared.complete(Report::default());
-        Self { audio: None, journal: None, shared }
+        Self { audio: None, listeners: Vec::new(), journal: None, shared }
     }
 
     /// A tap of the journal alone, for a call that is played by hand, and the other end of it.
@@ -140,17 +146,9 @@ impl CallTap {
         let (samples, sample_reader) = RingBuffer::new(room(options.audio, samples_in(AUDIO_MS)));
         let (blocks, block_reader) = RingBuffer::new(room(options.audio, BLOCKS));
         let (lines, line_reader) = line_ring(room(options.journal, JOURNAL_BYTES));
-        let audio = options.audio.then(|| AudioTap {
-            blocks,
-            samples,
-            block: samples_in(BLOCK_MS),
-            run: 0,
-            start: Instant::START,
-            offset: 0,
-            dropped: 0,
-        });
-        let tap =
-            Self { audio, journal: options.journal.then_some(lines), shared: Arc::clone(&shared) };
+        let audio = options.audio.then(|| AudioTap::new(blocks, samples, samples_in(BLOCK_MS)));
+        let journal = options.journal.then_some(lines);
+        let tap = Self { audio, listeners: Vec::new(), journal, shared: Arc::clone(&shared) };
         let reader =
             TapReader { blocks: block_reader, samples: sample_reader, lines: line_reader, shared };
         (tap, reader)
@@ -162,15 +160,23 @@ impl CallTap {
         let _ = self.shared.background.set(ambience);
     }
 
+    /// Lets somebody listen, from now on. Beyond [`LISTENERS`] they are turned away.
+    pub fn add_listener(&mut self, mut listener: Listener, rate: SampleRate) {
+        self.listeners.retain(|listener| !listener.is_gone());
+        if self.listeners.len() < LISTENERS {
+            listener.begin(rate, self.shared.background.get());
+            self.listeners.push(listener);
+        }
+    }
+
     /// Records what the caller said: `at` is the first sample's position on the carrier's
     /// timestamps, in samples; `now` when it arrived.
     pub fn caller(&mut self, at: u64, now: Instant, samples: &[i16]) {
-        let Some(audio) = &mut self.audio else { return };
-        let mut at = at;
-        for part in samples.chunks(audio.block) {
-            audio.push(Block::Caller { at, now, len: part.len() as u32 }, part);
-            at = at.wrapping_add(part.len() as u64);
+        for listener in &mut self.listeners {
+            listener.caller(at, now, samples);
         }
+        let Some(audio) = &mut self.audio else { return };
+        audio.caller(at, now, samples);
         self.shared.dropped_samples.store(audio.dropped, Ordering::Relaxed);
     }
 
@@ -178,23 +184,11 @@ impl CallTap {
     /// heard. A run is speech without a break: its samples follow each other whatever `at` says,
     /// so set `new_run` where playback began, was resumed after a hold, or ran dry.
     pub fn agent(&mut self, at: Instant, new_run: bool, samples: &[i16]) {
+        for listener in &mut self.listeners {
+            listener.agent(at, new_run, samples);
+        }
         let Some(audio) = &mut self.audio else { return };
-        if new_run || audio.run == 0 {
-            audio.run += 1;
-            audio.start = at;
-            audio.offset = 0;
-        }
-        for part in samples.chunks(audio.block) {
-            let block = Block::Agent {
-                run: audio.run,
-                start: audio.start,
-                offset: audio.offset,
-                len: part.len() as u32,
-            };
-            audio.push(block, part);
-            // A part that was dropped keeps its place.
-            audio.offset += part.len() as u64;
-        }
+        audio.agent(at, new_run, samples);
         self.shared.dropped_samples.store(audio.dropped, Ordering::Relaxed);
     }
 
@@ -226,6 +220,43 @@ impl Drop for CallTap {
 }
 
 impl AudioTap {
+    /// Fills these rings, in blocks of at most `block` samples.
+    pub(super) const fn new(blocks: Producer<Block>, samples: Producer<i16>, block: usize) -> Self {
+        Self { blocks, samples, block, run: 0, start: Instant::START, offset: 0, dropped: 0 }
+    }
+
+    pub(super) fn caller(&mut self, at: u64, now: Instant, samples: &[i16]) {
+        let mut at = at;
+        for part in samples.chunks(self.block) {
+            self.push(Block::Caller { at, now, len: part.len() as u32 }, part);
+            at = at.wrapping_add(part.len() as u64);
+        }
+    }
+
+    pub(super) fn agent(&mut self, at: Instant, new_run: bool, samples: &[i16]) {
+        if new_run || self.run == 0 {
+            self.run += 1;
+            self.start = at;
+            self.offset = 0;
+        }
+        for part in samples.chunks(self.block) {
+            let (run, start, offset) = (self.run, self.start, self.offset);
+            self.push(Block::Agent { run, start, offset, len: part.len() as u32 }, part);
+            // A part that was dropped keeps its place.
+            self.offset += part.len() as u64;
+        }
+    }
+
+    /// Samples that found no room so far.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Nobody reads any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.samples.is_abandoned()
+    }
+
     fn push(&mut self, block: Block, samples: &[i16]) {
         // The samples first, so that a block's are there when it is seen.
         if self.blocks.is_full() || self.samples.push_entire_slice(samples).is_err() {

@@ -17,6 +17,9 @@ use turntaking::time::Instant;
 /// How far the side that is behind may be, in seconds, before its time is written as silence.
 /// What the agent said is reported once the carrier acknowledges it, so it is always behind.
 const HOLD_SECONDS: u64 = 2;
+/// The same for somebody who listens, in milliseconds: between two reports of a carrier are 100 ms,
+/// and half a second is no conversation that one overhears, but a repetition of it.
+const LIVE_HOLD_MS: u64 = 300;
 /// How far ahead of its arrival a caller's block may claim to be, in seconds. A carrier cannot
 /// send what was not said yet; beyond this its timestamps have jumped.
 const AHEAD_SECONDS: i64 = 2;
@@ -42,6 +45,8 @@ pub struct Timeline {
     /// placed yet.
     window: Vec<Frame>,
     emitted: u64,
+    /// Frames by which one side may be behind.
+    hold: u64,
     /// One past the last frame each side has placed.
     ends: [u64; 2],
     clock: CarrierClock,
@@ -83,6 +88,7 @@ impl Timeline {
             hz,
             window: vec![[0; 2]; frames],
             emitted: 0,
+            hold: HOLD_SECONDS * hz,
             ends: [0; 2],
             clock: CarrierClock::new(hz),
             rebase: 0,
@@ -91,6 +97,13 @@ impl Timeline {
             background: None,
             report: AudioReport::default(),
         }
+    }
+
+    /// The same for somebody who listens now: what comes too late for its place is moved, not waited
+    /// for.
+    pub fn live(rate: SampleRate) -> Self {
+        let timeline = Self::new(rate);
+        Self { hold: timeline.hz * LIVE_HOLD_MS / 1_000, ..timeline }
     }
 
     /// Puts a sound behind the agent's side: what has not been given out has it.
@@ -209,7 +222,7 @@ impl Timeline {
     /// Gives out what neither side will add to: where both have been, or one is far behind.
     fn emit_settled(&mut self, sink: &mut impl FnMut(&[Frame])) {
         let [caller, agent] = self.ends;
-        let held = caller.max(agent).saturating_sub(HOLD_SECONDS * self.hz);
+        let held = caller.max(agent).saturating_sub(self.hold);
         self.emit_until(caller.min(agent).max(held), sink);
     }
 

@@ -23,11 +23,13 @@ use super::endpointing::Endpointing;
 use super::event::{CallStats, Pulse, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
 use super::measure::Measures;
+use super::notes::Notes;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
 use super::tools::Tools;
 use super::transcript::Transcript;
-use crate::recording::{CallTap, FinishHandle};
+use crate::llm::ChatMessage;
+use crate::recording::{CallTap, FinishHandle, Listener};
 use crate::tools::Toolset;
 use crate::transport::{LegEnd, MediaTransport, TransportEvent};
 
@@ -47,9 +49,12 @@ const BEEPS_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two pulses.
 const PULSE: Duration = Duration::from_secs(2);
+/// The assistant has kept the caller waiting for this long: as long as nobody waits in silence
+/// without asking whether the other is still there.
+const HANGS_AFTER: Duration = Duration::from_secs(5);
 
 /// An order from outside the call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
     /// Say this.
@@ -59,6 +64,23 @@ pub enum Command {
         /// Hang up once they were heard.
         end_call_after: bool,
     },
+    /// Let what was ordered go before what is being said.
+    Interrupt,
+    /// Put a message into the conversation.
+    AddMessage {
+        /// The message.
+        message: ChatMessage,
+        /// Have the model answer it.
+        respond: bool,
+    },
+    /// Say the assistant's first message.
+    SayFirstMessage,
+    /// Let the caller hear silence instead of the assistant, or the assistant again.
+    MuteAssistant(bool),
+    /// Hear silence instead of the caller, or the caller again.
+    MuteCustomer(bool),
+    /// Let somebody listen.
+    Listen(Listener),
     /// End the call.
     End {
         /// Why.
@@ -96,6 +118,7 @@ pub struct Session {
     pub(super) tools: Tools,
     pub(super) transcript: Transcript,
     pub(super) measures: Measures,
+    pub(super) notes: Notes,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
     pub(super) clock: CallClock,
@@ -108,6 +131,9 @@ pub struct Session {
     last_event: Option<mpsc::OwnedPermit<SessionEvent>>,
     timer: Pin<Box<Sleep>>,
     timer_at: Option<Instant>,
+    /// Since when the caller waits for a reply to be heard.
+    pub(super) waiting_since: Option<Instant>,
+    customer_muted: bool,
     /// Caller audio of the frame in hand.
     frame: Vec<i16>,
     outputs: Vec<Output>,
@@ -162,6 +188,7 @@ impl Session {
             tools: Tools::new(tools, seed),
             transcript: Transcript::new(clock),
             measures: Measures::default(),
+            notes: Notes::default(),
             egress: Egress::new(providers, persona, rate),
             ended: None,
             clock,
@@ -172,6 +199,8 @@ impl Session {
             events,
             timer: Box::pin(tokio::time::sleep_until(clock.to_tokio(now))),
             timer_at: None,
+            waiting_since: None,
+            customer_muted: false,
             frame: Vec::with_capacity(rate.hz() as usize / 10),
             outputs: Vec::with_capacity(16),
             follow_ups: VecDeque::with_capacity(8),
@@ -287,6 +316,11 @@ impl Session {
             self.tell(Input::Timeout, now);
             worked = true;
         }
+        if self.waiting_since.is_some_and(|since| now.since(since) >= HANGS_AFTER) {
+            // Once for each wait.
+            self.waiting_since = None;
+            self.emit(now, SessionEventKind::Hangs);
+        }
         worked
     }
 
@@ -296,6 +330,22 @@ impl Session {
             match self.commands.poll_recv(cx) {
                 Poll::Ready(Some(Command::Say { text, end_call_after })) => {
                     self.tell(Input::Say { text: text.into(), end_call_after }, now);
+                }
+                Poll::Ready(Some(Command::Interrupt)) => self.tell(Input::Interrupt, now),
+                Poll::Ready(Some(Command::AddMessage { message, respond })) => {
+                    self.add_message(message, now);
+                    if respond {
+                        self.tell(Input::Respond, now);
+                    }
+                }
+                Poll::Ready(Some(Command::SayFirstMessage)) => {
+                    let text = self.floor.settings().first_message.clone().into();
+                    self.tell(Input::Say { text, end_call_after: false }, now);
+                }
+                Poll::Ready(Some(Command::MuteAssistant(muted))) => self.transport.set_muted(muted),
+                Poll::Ready(Some(Command::MuteCustomer(muted))) => self.customer_muted = muted,
+                Poll::Ready(Some(Command::Listen(listener))) => {
+                    self.tap.add_listener(listener, self.transport.rate());
                 }
                 Poll::Ready(Some(Command::End { reason })) => {
                     self.tell(Input::EndCall { reason }, now);
@@ -321,6 +371,9 @@ impl Session {
             match event {
                 TransportEvent::Audio { at } => {
                     self.stats.frames_in += 1;
+                    if self.customer_muted {
+                        self.frame.fill(0);
+                    }
                     self.tap.caller(at, now, &self.frame);
                     self.ingress.push(now, at, &self.frame, &*self.transport);
                 }
@@ -411,7 +464,10 @@ impl Session {
     fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let closing = self.closing_since.map(|since| since + CLOSING_LIMIT);
         let floor = self.floor.poll_timeout().map(|(at, _)| at);
-        let Some(at) = closing.into_iter().chain(floor).min() else { return Poll::Pending };
+        let hangs = self.waiting_since.map(|since| since + HANGS_AFTER);
+        let Some(at) = closing.into_iter().chain(floor).chain(hangs).min() else {
+            return Poll::Pending;
+        };
         if at <= now {
             return Poll::Ready(());
         }

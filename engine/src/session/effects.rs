@@ -8,6 +8,7 @@ use super::driver::Session;
 use super::event::SessionEventKind;
 use super::history;
 use super::tools::Order;
+use crate::llm::ChatMessage;
 
 impl Session {
     /// Carries out one order. Returns what the Floor must be told at once.
@@ -16,13 +17,19 @@ impl Session {
             Output::StartReply { turn, speculative, user, prompt } => {
                 let dictated = self.floor.dictated(user);
                 let (persona, history) = (self.egress.persona(), self.floor.history());
+                let history = (history, &self.notes);
                 let request = history::request(persona, history, (user, dictated.as_ref()), prompt);
+                if !speculative {
+                    self.waiting_since.get_or_insert(now);
+                }
                 return self.egress.write(*turn, request, *speculative);
             }
             Output::CommitReply { turn } => {
+                self.waiting_since.get_or_insert(now);
                 self.egress.release(*turn, &mut *self.transport);
             }
             Output::CancelReply { turn } => {
+                self.waiting_since = None;
                 let transport = &mut *self.transport;
                 return self.egress.cancel(*turn, now, transport, &mut self.tap);
             }
@@ -39,7 +46,7 @@ impl Session {
             }
             Output::AskEndpointing { look, user } => {
                 let (persona, history) = (self.egress.persona(), self.floor.history());
-                let request = history::request(persona, history, (user, None), "");
+                let request = history::request(persona, (history, &self.notes), (user, None), "");
                 let said = (&self.transcript, now);
                 return self.endpointing.ask(*look, user, &request.messages, said);
             }
@@ -55,6 +62,7 @@ impl Session {
 
     fn on_floor_event(&mut self, event: &Event, now: Instant) {
         if let Event::TurnLatency { turn, times, speculative } = event {
+            self.waiting_since = None;
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
         if let Event::ToolMessageSaid { turn, id } = event {
@@ -82,7 +90,7 @@ impl Session {
         let reply = self.floor.state().reply().filter(|reply| reply.turn() == turn);
         let announced = reply.is_some_and(|reply| !reply.text().trim().is_empty());
         let (persona, history) = (self.egress.persona(), self.floor.history());
-        let request = history::request(persona, history, ("", None), "");
+        let request = history::request(persona, (history, &self.notes), ("", None), "");
         let order = Order { turn, id, name, arguments, announced };
         let refused = self.tools.run(&order, &self.transcript, &request.messages);
         if let Some(Input::ToolResult { id, result, .. }) = &refused {
@@ -92,9 +100,17 @@ impl Session {
         refused
     }
 
+    /// Puts a message into the conversation, behind what was said so far.
+    pub(super) fn add_message(&mut self, message: ChatMessage, now: Instant) {
+        self.notes.add(self.floor.history().len(), message.clone());
+        self.emit(now, SessionEventKind::MessageAdded { message });
+    }
+
     fn hang_up(&mut self, reason: EndReason, now: Instant) {
         tracing::info!(call = %self.id, ?reason, "hanging up");
         self.ended = Some(reason);
+        self.waiting_since = None;
+        self.emit(now, SessionEventKind::HangingUp { reason });
         self.transport.close(now);
     }
 }

@@ -59,6 +59,18 @@ pub enum SessionEventKind {
         /// What the model is told.
         result: String,
     },
+    /// A message was put into the conversation from outside.
+    MessageAdded {
+        /// The message.
+        message: crate::llm::ChatMessage,
+    },
+    /// The caller waits for a reply, longer than anybody should.
+    Hangs,
+    /// We hang up; what is still to be heard is heard.
+    HangingUp {
+        /// Why.
+        reason: EndReason,
+    },
     /// The carrier connects the caller to somebody else.
     Forwarded {
         /// Whom, as the assistant has it.

@@ -3,6 +3,7 @@
 use turntaking::dictation::{Dictated, Kind, Progress};
 use turntaking::history::Entry;
 
+use super::notes::Notes;
 use super::providers::Persona;
 use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 
@@ -10,19 +11,20 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 /// every call before the conversation goes on.
 const STILL_RUNNING: &str = "The tool is still running.";
 
-/// The request for a reply to `history`, followed by the caller's words `user` that are not in
+/// The request for a reply to `history`, with what was put between its entries, followed by the caller's words `user` that are not in
 /// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
 /// none).
 pub(super) fn request(
     persona: &Persona,
-    history: &[Entry],
+    (history, notes): (&[Entry], &Notes),
     (user, dictated): (&str, Option<&Dictated>),
     prompt: &str,
 ) -> ChatRequest {
     let mut messages = Vec::with_capacity(persona.preamble.len() + history.len() + 1);
     messages.extend_from_slice(&persona.preamble);
     let mut unanswered = Vec::new();
-    for entry in history {
+    for (index, entry) in history.iter().enumerate() {
+        notes.put(index, &mut messages);
         match entry {
             Entry::User { text, dictated } => {
                 answer(&mut messages, &mut unanswered);
@@ -53,6 +55,7 @@ pub(super) fn request(
         }
     }
     answer(&mut messages, &mut unanswered);
+    notes.put_rest(history.len(), &mut messages);
     if !user.is_empty() {
         messages.push(user_message(user, dictated));
     }
@@ -187,15 +190,24 @@ mod tests {
 
     #[test]
     fn words_that_are_not_in_history_come_last() {
-        let request = request(&persona(), &[user("Hello.")], ("Are you there?", None), "");
+        let request = request(
+            &persona(),
+            (&[user("Hello.")], &Notes::default()),
+            ("Are you there?", None),
+            "",
+        );
         assert_eq!(request.messages.len(), 3);
         assert_eq!(request.messages[2], ChatMessage::User { content: "Are you there?".to_owned() });
     }
 
     #[test]
     fn an_instruction_for_one_reply_stands_at_the_end_of_it() {
-        let request =
-            request(&persona(), &[user("Hello.")], ("", None), "Ask whether they are there.");
+        let request = request(
+            &persona(),
+            (&[user("Hello.")], &Notes::default()),
+            ("", None),
+            "Ask whether they are there.",
+        );
         let content = "Ask whether they are there.".to_owned();
         assert_eq!(request.messages.last(), Some(&ChatMessage::System { content }));
     }
@@ -204,7 +216,7 @@ mod tests {
     fn every_call_is_answered_before_the_caller_goes_on() {
         let answered = Entry::ToolResult { id: "a".to_owned(), result: "done".to_owned() };
         let history = [user("Book it."), call("a"), call("b"), answered, user("Well?")];
-        let request = request(&persona(), &history, ("", None), "");
+        let request = request(&persona(), (&history, &Notes::default()), ("", None), "");
         let [_, _, ChatMessage::Assistant { tool_calls, .. }, first, second, last] =
             &request.messages[..]
         else {

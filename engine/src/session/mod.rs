@@ -14,6 +14,7 @@ mod event;
 mod history;
 mod ingress;
 mod measure;
+mod notes;
 mod overload;
 mod providers;
 mod refusal;

@@ -28,7 +28,7 @@ enum Request {
     Enter { id: CallId, commands: mpsc::Sender<Command> },
     Leave { id: CallId },
     Order { id: CallId, command: Command, known: oneshot::Sender<bool> },
-    OrderAll { command: Command },
+    EndAll { reason: EndReason },
 }
 
 /// A place among the running calls. Dropping it gives the place back.
@@ -185,8 +185,8 @@ impl Registry {
             return Drained { cut: 0 };
         }
         let cut = self.running();
-        let command = Command::End { reason: EndReason::WorkerShutdown };
-        if self.requests.send(Request::OrderAll { command }).await.is_ok() {
+        let all = Request::EndAll { reason: EndReason::WorkerShutdown };
+        if self.requests.send(all).await.is_ok() {
             // Long enough for each to hang up and write its report.
             let _ = tokio::time::timeout(Duration::from_secs(5), self.empty()).await;
         }
@@ -237,9 +237,9 @@ async fn keep(mut requests: mpsc::Receiver<Request>) {
                     calls.get(&id).is_some_and(|commands| commands.try_send(command).is_ok());
                 let _ = known.send(taken);
             }
-            Request::OrderAll { command } => {
+            Request::EndAll { reason } => {
                 for commands in calls.values() {
-                    let _ = commands.try_send(command.clone());
+                    let _ = commands.try_send(Command::End { reason });
                 }
             }
         }
@@ -302,11 +302,11 @@ mod tests {
         let registry = Registry::start(2);
         let mut first = registry.admit(CallId::random()).await.expect("a free place");
         let mut second = registry.admit(CallId::random()).await.expect("a free place");
-        let command = Command::Say { text: "hello".into(), end_call_after: false };
-        assert!(registry.order(first.id(), command.clone()).await);
-        assert!(!registry.order(CallId::random(), command.clone()).await);
+        let command = || Command::Say { text: "hello".into(), end_call_after: false };
+        assert!(registry.order(first.id(), command()).await);
+        assert!(!registry.order(CallId::random(), command()).await);
         let mut orders = first.take_commands().expect("not taken yet");
-        assert_eq!(orders.recv().await, Some(command));
+        assert_eq!(orders.recv().await, Some(command()));
         assert!(second.take_commands().expect("not taken yet").try_recv().is_err());
     }
 

@@ -260,6 +260,9 @@ async fn collect<T: From<SessionEvent>>(
             | SessionEventKind::Phrase { .. }
             | SessionEventKind::ToolCalled { .. }
             | SessionEventKind::ToolAnswered { .. }
+            | SessionEventKind::MessageAdded { .. }
+            | SessionEventKind::Hangs
+            | SessionEventKind::HangingUp { .. }
             | SessionEventKind::Forwarded { .. } => {}
             SessionEventKind::Ended { reason, stats } => {
                 let draft = drafts.remove(&call).unwrap_or_default();

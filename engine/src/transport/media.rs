@@ -83,6 +83,10 @@ pub trait MediaTransport: Send {
         Duration::ZERO
     }
 
+    /// Lets the caller hear silence in the place of replies, or the replies again. They go on
+    /// being played, and count as played.
+    fn set_muted(&mut self, muted: bool);
+
     /// Closes the leg from our side, once what was queued was heard (a carrier drops what it has
     /// not played). To close at once, `stop` first. Poll until [`TransportEvent::Ended`].
     fn close(&mut self, now: Instant);

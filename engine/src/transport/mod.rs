@@ -2,7 +2,11 @@
 
 pub mod egress_clock;
 pub mod media;
+mod round_trip;
 pub mod scripted;
+pub mod socket;
+pub mod token;
 pub mod twilio;
+pub mod websocket;
 
 pub use media::{LegEnd, MediaTransport, Playback, TransportEvent};

@@ -79,6 +79,7 @@ pub struct ScriptedLeg {
     runs: u64,
     /// The sound behind everything.
     background: Option<Arc<Ambience>>,
+    muted: bool,
     closing: bool,
     ended: bool,
     log: CallLog,
@@ -134,6 +135,7 @@ impl ScriptedLeg {
             reply: None,
             runs: 0,
             background: None,
+            muted: false,
             closing: false,
             ended: false,
             log: CallLog::default(),
@@ -146,6 +148,14 @@ impl ScriptedLeg {
     /// 20 ms of the call.
     fn step(&mut self, now: Instant) {
         let mut heard = vec![0; self.frame.len()];
+        if self.muted
+            && let Some(reply) = &mut self.reply
+        {
+            // Of what is kept too: the recording has what was heard.
+            let played = (reply.played as usize).min(reply.samples.len());
+            let until = (played + heard.len()).min(reply.samples.len());
+            reply.samples[played..until].fill(0);
+        }
         self.play(now, &mut heard);
         let at = self.caller.position();
         // The caller goes by the voice, whatever is behind it.
@@ -334,6 +344,10 @@ impl MediaTransport for ScriptedLeg {
 
     fn set_background(&mut self, ambience: Arc<Ambience>) {
         self.background = Some(ambience);
+    }
+
+    fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     fn close(&mut self, _now: Instant) {

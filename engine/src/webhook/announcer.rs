@@ -14,6 +14,7 @@ use turntaking::time::Instant;
 use uuid::Uuid;
 use wire::{Call, CallStatus};
 
+use super::audience::{Audience, Client};
 use super::conversation::{Conversation, role};
 use super::phrases::Phrases;
 use super::report::{self, Fields};
@@ -48,6 +49,8 @@ pub(crate) enum Note {
         began: Timestamp,
         /// Who is asked about it once it is over.
         analyst: Option<Analyst>,
+        /// Who is told of it at the other end of a raw WebSocket.
+        client: Option<Client>,
     },
     /// Something happened in it.
     Event(SessionEvent),
@@ -178,6 +181,9 @@ fn reported(id: Uuid, call: Call, subscription: Option<&Subscription>) -> Progre
 }
 
 async fn announce(store: Store, links: Links, mail: Arc<Notify>, mut notes: mpsc::Receiver<Note>) {
+    // Clients are told at once, whatever the database does meanwhile.
+    let (kept, to_keep) = mpsc::channel(QUEUE);
+    let keeping = tokio::spawn(keep_all(store, mail, to_keep));
     let mut drafts = BTreeMap::new();
     let mut batch = Vec::with_capacity(BATCH);
     let mut analyses = JoinSet::new();
@@ -198,13 +204,26 @@ async fn announce(store: Store, links: Links, mail: Arc<Notify>, mut notes: mpsc
                 }
             }
         }
-        if progress.is_empty() {
-            continue;
+        for progress in progress {
+            // It ends after this task.
+            let _ = kept.send(progress).await;
         }
+    }
+    drop(kept);
+    if let Err(error) = keeping.await {
+        tracing::error!(%error, "calls were not kept to their end");
+    }
+}
+
+/// Keeps what has become of calls, as much in one transaction as there is.
+async fn keep_all(store: Store, mail: Arc<Notify>, mut to_keep: mpsc::Receiver<Progress>) {
+    let mut progress = Vec::with_capacity(BATCH);
+    while to_keep.recv_many(&mut progress, BATCH).await > 0 {
         keep(&store, &progress).await;
         if progress.iter().any(|progress| !progress.messages.is_empty()) {
             mail.notify_one();
         }
+        progress.clear();
     }
 }
 
@@ -228,7 +247,7 @@ async fn keep(store: &Store, progress: &[Progress]) {
 struct Draft {
     call: Call,
     assistant: Map<String, Value>,
-    subscription: Option<Subscription>,
+    audience: Audience,
     conversation: Conversation,
     phrases: Phrases,
     /// Who is asked about it once it is over.
@@ -246,15 +265,16 @@ fn take(
     (progress, analyses): (&mut Vec<Progress>, &mut JoinSet<Progress>),
 ) {
     let id = match note {
-        Note::Opened { record, began, analyst } => {
+        Note::Opened { record, began, analyst, client } => {
             let subscription = subscription(&record);
             let CallRecord { id, call, assistant, .. } = *record;
             let conversation = Conversation::new(began, &assistant);
+            let audience = Audience::new(subscription, client, &assistant);
             let assistant = report::without_secrets(&assistant);
             let draft = Draft {
                 call,
                 assistant,
-                subscription,
+                audience,
                 conversation,
                 phrases: Phrases::default(),
                 analyst,
@@ -267,8 +287,10 @@ fn take(
         }
         Note::Event(SessionEvent { call, at, kind }) => {
             let Some(draft) = drafts.get_mut(&call) else { return };
-            let noted = draft.note(call.uuid(), at, kind);
-            progress.extend(noted);
+            if let Some(mut noted) = draft.note(call.uuid(), at, kind) {
+                draft.audience.tell(&mut noted);
+                progress.push(noted);
+            }
             call
         }
         Note::Filed { call, recorded } => {
@@ -302,12 +324,42 @@ impl Draft {
                 return self.told(id, at, self.words(turn, &text));
             }
             SessionEventKind::ToolCalled { id: tool, name, arguments } => {
+                let body = report::tool_calls(&tool, &name, &arguments);
+                let at_time = self.conversation.time(at);
+                let message = NewMessage { kind: "tool-calls", at: at_time, body };
+                self.audience.tell_client(&message);
                 self.conversation.called(at, tool, name, arguments);
                 return Some(self.went_on(id, at));
             }
             SessionEventKind::ToolAnswered { id: tool, result } => {
+                let answer = json!({"toolCallId": tool, "result": result});
+                let body = fields([("toolCallResult", answer)]);
+                let at_time = self.conversation.time(at);
+                let message = NewMessage { kind: "tool-calls-result", at: at_time, body };
+                self.audience.tell_client(&message);
                 self.conversation.answered(at, tool, result);
                 return Some(self.went_on(id, at));
+            }
+            SessionEventKind::MessageAdded { message } => {
+                self.conversation.added(at, &message);
+                return Some(self.went_on(id, at));
+            }
+            SessionEventKind::Hangs => {
+                let wanted = self.audience.wants("hang");
+                let told = wanted.then(|| ("hang", Fields::new())).into_iter().collect();
+                return self.told(id, at, told);
+            }
+            SessionEventKind::HangingUp { reason } => {
+                let status = Call {
+                    status: CallStatus::Ended,
+                    ended_reason: Some(ended_reason(reason).to_owned()),
+                    ..Call::default()
+                };
+                let (kind, body) = ("status-update", report::status(&status));
+                let message = NewMessage { kind, at: self.conversation.time(at), body };
+                self.audience.tell_client(&message);
+                self.audience.dismiss_client();
+                return None;
             }
             SessionEventKind::Forwarded { destination } => {
                 return Some(self.forwarded(id, at, destination));
@@ -322,19 +374,17 @@ impl Draft {
         let changed = self.conversation.note(at, &event);
         let time = self.conversation.time(at);
         let mut messages = Vec::new();
-        if let Some(subscription) = &self.subscription {
-            if matches!(event, Event::SpeechUpdate { started: true, role }
-                if role == turntaking::output::Role::Assistant)
-            {
-                self.turns += 1;
-            }
-            if let Some((kind, body)) = message(&event, self.turns, subscription) {
-                messages.push(NewMessage { kind, at: time, body });
-            }
-            if changed && subscription.wants("conversation-update") {
-                let body = report::conversation(&self.conversation.artifact());
-                messages.push(NewMessage { kind: "conversation-update", at: time, body });
-            }
+        if matches!(event, Event::SpeechUpdate { started: true, role }
+            if role == turntaking::output::Role::Assistant)
+        {
+            self.turns += 1;
+        }
+        if let Some((kind, body)) = message(&event, self.turns, &self.audience) {
+            messages.push(NewMessage { kind, at: time, body });
+        }
+        if changed && self.audience.wants("conversation-update") {
+            let body = report::conversation(&self.conversation.artifact());
+            messages.push(NewMessage { kind: "conversation-update", at: time, body });
         }
         // What was said is kept as it is said: a process that dies leaves it behind.
         let call = changed.then(|| {
@@ -347,23 +397,21 @@ impl Draft {
 
     /// What a server is told of words that are said.
     fn words(&self, turn: TurnId, text: &str) -> Vec<(&'static str, Fields)> {
-        let Some(subscription) = &self.subscription else { return Vec::new() };
         let turn = turn.0.to_string();
         let all = [
             ("model-output", fields([("output", text.into()), ("turnId", turn.into())])),
             ("voice-input", fields([("input", text.into())])),
         ];
-        all.into_iter().filter(|(kind, _)| subscription.wants(kind)).collect()
+        all.into_iter().filter(|(kind, _)| self.audience.wants(kind)).collect()
     }
 
     /// What a server is told when a reply begins to be heard.
     fn began_to_speak(&self, turn: TurnId, words: &str) -> Vec<(&'static str, Fields)> {
-        let Some(subscription) = &self.subscription else { return Vec::new() };
         let mut all = self.words(turn, words);
         if words.is_empty() {
             all.clear();
         }
-        if subscription.wants("assistant.speechStarted") {
+        if self.audience.wants("assistant.speechStarted") {
             let body = fields([("text", words.into()), ("turn", self.turns.into())]);
             all.insert(0, ("assistant.speechStarted", body));
         }
@@ -386,20 +434,18 @@ impl Draft {
         report::fill(&mut self.call, self.conversation.artifact());
         let at = self.conversation.time(at);
         let mut messages = Vec::new();
-        if let Some(subscription) = &self.subscription {
-            if subscription.wants("status-update") {
-                let mut body = report::status(&self.call);
-                let transcript = self.call.transcript.clone().unwrap_or_default();
-                body.extend(fields([
-                    ("destination", destination.clone()),
-                    ("transcript", transcript.into()),
-                ]));
-                messages.push(NewMessage { kind: "status-update", at, body });
-            }
-            if subscription.wants("transfer-update") {
-                let body = fields([("destination", destination)]);
-                messages.push(NewMessage { kind: "transfer-update", at, body });
-            }
+        if self.audience.wants("status-update") {
+            let mut body = report::status(&self.call);
+            let transcript = self.call.transcript.clone().unwrap_or_default();
+            body.extend(fields([
+                ("destination", destination.clone()),
+                ("transcript", transcript.into()),
+            ]));
+            messages.push(NewMessage { kind: "status-update", at, body });
+        }
+        if self.audience.wants("transfer-update") {
+            let body = fields([("destination", destination)]);
+            messages.push(NewMessage { kind: "transfer-update", at, body });
         }
         Progress { id, call: Some(self.call.clone()), messages, awaits_report: None }
     }
@@ -407,7 +453,7 @@ impl Draft {
     /// The conversation went on.
     fn went_on(&mut self, id: Uuid, at: Instant) -> Progress {
         let artifact = self.conversation.artifact();
-        let wanted = self.subscription.as_ref().is_some_and(|s| s.wants("conversation-update"));
+        let wanted = self.audience.wants("conversation-update");
         let at = self.conversation.time(at);
         let body = wanted.then(|| report::conversation(&artifact));
         let kind = "conversation-update";
@@ -421,21 +467,20 @@ impl Draft {
         self.call.status = CallStatus::InProgress;
         self.call.started_at = Some(began.to_iso());
         let mut messages = Vec::new();
-        if let Some(subscription) = &self.subscription {
-            if subscription.wants("status-update") {
-                let body = report::status(&self.call);
-                messages.push(NewMessage { kind: "status-update", at: began, body });
-            }
-            if subscription.wants("assistant.started") {
-                let body = fields([("newAssistant", self.assistant.clone().into())]);
-                messages.push(NewMessage { kind: "assistant.started", at: began, body });
-            }
+        if self.audience.wants("status-update") {
+            let body = report::status(&self.call);
+            messages.push(NewMessage { kind: "status-update", at: began, body });
+        }
+        if self.audience.wants("assistant.started") {
+            let body = fields([("newAssistant", self.assistant.clone().into())]);
+            messages.push(NewMessage { kind: "assistant.started", at: began, body });
         }
         Progress { id, call: Some(self.call.clone()), messages, awaits_report: None }
     }
 
     fn finish(self, id: Uuid, links: &Links, analyses: &mut JoinSet<Progress>) -> Progress {
-        let Self { mut call, subscription, conversation, ended: end, recorded, analyst, .. } = self;
+        let Self { mut call, audience, conversation, ended: end, recorded, analyst, .. } = self;
+        let subscription = audience.server;
         let (reason, at) = end.unwrap_or((EndReason::MediaLost, Instant::START));
         call.ended_at = Some(conversation.time(at).to_iso());
         let mut artifact = conversation.artifact();
@@ -463,16 +508,12 @@ impl Draft {
 }
 
 /// What a server is told of `event`, where it wants to know.
-fn message(
-    event: &Event,
-    turn: u64,
-    subscription: &Subscription,
-) -> Option<(&'static str, Fields)> {
+fn message(event: &Event, turn: u64, audience: &Audience) -> Option<(&'static str, Fields)> {
     let transcript = |side, text: &str, is_final: bool| {
         let kind = if is_final { "final" } else { "partial" };
         let body =
             fields([("role", side), ("transcriptType", kind.into()), ("transcript", text.into())]);
-        subscription.wants_transcript(is_final).then_some(("transcript", body))
+        audience.wants_transcript(is_final).then_some(("transcript", body))
     };
     match event {
         Event::UserTranscript { text, is_final } => transcript("user".into(), text, *is_final),
@@ -484,11 +525,11 @@ fn message(
                 ("role", role(*side).into()),
                 ("turn", turn.into()),
             ]);
-            subscription.wants("speech-update").then_some(("speech-update", body))
+            audience.wants("speech-update").then_some(("speech-update", body))
         }
         Event::UserInterrupted { turn } => {
             let body = fields([("turnId", json!(turn.0.to_string()))]);
-            subscription.wants("user-interrupted").then_some(("user-interrupted", body))
+            audience.wants("user-interrupted").then_some(("user-interrupted", body))
         }
         _ => None,
     }

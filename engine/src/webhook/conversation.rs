@@ -7,6 +7,7 @@ use turntaking::output::{Event, Role};
 use turntaking::time::Instant;
 use wire::{Artifact, PerformanceMetrics, Speculation, TurnLatency};
 
+use crate::llm::ChatMessage;
 use crate::session::{CallStats, TurnMeasure};
 use crate::store::{StageTimes, Timestamp};
 
@@ -143,6 +144,19 @@ impl Conversation {
             _ => None,
         });
         self.say(Said::Answered { id, name: name.unwrap_or_default(), result }, at);
+    }
+
+    /// A message was put in from outside.
+    pub(super) fn added(&mut self, at: Instant, message: &ChatMessage) {
+        let said = match message {
+            ChatMessage::System { content } => Said::System(content.clone()),
+            ChatMessage::User { content } => Said::User(content.clone()),
+            ChatMessage::Assistant { content, .. } => Said::Assistant(content.clone()),
+            ChatMessage::Tool { tool_call_id: id, content } => {
+                return self.answered(at, id.clone(), content.clone());
+            }
+        };
+        self.say(said, at);
     }
 
     fn say(&mut self, said: Said, at: Instant) {

@@ -4,6 +4,7 @@
 //! A message is delivered at least once. Its `X-Message-Id` is the same at each try.
 
 mod announcer;
+mod audience;
 mod conversation;
 mod delivery;
 mod phrases;
@@ -12,6 +13,7 @@ mod retry;
 mod subscription;
 
 pub(crate) use announcer::{Announcer, Note, end_abandoned, refused, ringing};
+pub(crate) use audience::Client;
 pub(crate) use delivery::Delivery;
 pub use delivery::MESSAGE_ID;
 pub(crate) use report::{about, about_new, without_secrets};

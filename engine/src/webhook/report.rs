@@ -33,6 +33,21 @@ pub(super) fn conversation(artifact: &Artifact) -> Fields {
     body
 }
 
+/// `tool-calls`, as a client is told: the call in the form of the schema, and with what the docs read
+/// beside it.
+pub(super) fn tool_calls(id: &str, name: &str, arguments: &str) -> Fields {
+    let arguments: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
+    let call = json!({"id": id, "type": "function", "name": name, "parameters": arguments,
+        "function": {"name": name, "arguments": arguments}});
+    let with_tool = json!({"type": "function", "name": name, "function": {"name": name},
+        "toolCall": call});
+    let mut body = Fields::new();
+    body.insert("toolCalls".to_owned(), json!([call]));
+    body.insert("toolCallList".to_owned(), json!([call]));
+    body.insert("toolWithToolCallList".to_owned(), json!([with_tool]));
+    body
+}
+
 /// Puts what is left of a call where the API shows it: in the artifact, and where older clients
 /// read it.
 pub(super) fn fill(call: &mut Call, artifact: Artifact) {

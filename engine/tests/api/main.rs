@@ -4,13 +4,17 @@
 
 mod calls;
 mod fixtures;
+mod keys;
+mod kill;
 mod outbound;
 mod receiver;
 mod requests;
 mod resources;
 mod restart;
+mod squads;
 mod stage;
 mod telemetry;
 mod tools;
 mod twilio;
 mod webhooks;
+mod websocket;

@@ -143,6 +143,10 @@ impl MediaTransport for Open {
         self.0.set_background(ambience);
     }
 
+    fn set_muted(&mut self, muted: bool) {
+        self.0.set_muted(muted);
+    }
+
     fn close(&mut self, _now: Instant) {}
 }
 

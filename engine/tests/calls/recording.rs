@@ -99,6 +99,10 @@ impl MediaTransport for Coarse {
         self.leg.set_background(ambience);
     }
 
+    fn set_muted(&mut self, muted: bool) {
+        self.leg.set_muted(muted);
+    }
+
     fn close(&mut self, now: Instant) {
         self.leg.close(now);
     }

@@ -273,6 +273,8 @@ impl Floor {
                 let (text, end_call_after) = (text.to_string(), *end_call_after);
                 self.on_say(now, Order { text, end_call_after, tool: None });
             }
+            Input::Interrupt => self.on_interrupt(now),
+            Input::Respond => self.on_respond(now),
             Input::EndCall { reason } => self.on_end_call(now, *reason),
         }
     }

@@ -64,6 +64,11 @@ impl History {
         self.revision
     }
 
+    /// Something changed that only the model sees.
+    pub(crate) const fn touch(&mut self) {
+        self.revision += 1;
+    }
+
     /// The words of the assistant's last entry; empty where there is none.
     pub(crate) fn last_of_assistant(&self) -> &str {
         let last = self.entries.iter().rev().find_map(|entry| match entry {

@@ -287,6 +287,10 @@ pub enum Input<'a> {
         /// Hang up once it was heard.
         end_call_after: bool,
     },
+    /// What is being said gives way to what was ordered.
+    Interrupt,
+    /// The conversation was added to from outside: the model is asked what to say to it.
+    Respond,
     /// End the call.
     EndCall {
         /// Why.

@@ -100,12 +100,36 @@ pub struct Assistant {
     /// Older for `server.secret`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_url_secret: Option<String>,
+    /// Who may listen to its calls and give orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub monitor_plan: Option<MonitorPlan>,
+    /// Which messages its client is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_messages: Option<Vec<String>>,
     /// Which messages its server is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_messages: Option<Vec<String>>,
     /// The customer's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
+}
+
+/// Who may listen to calls and give orders.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MonitorPlan {
+    /// `monitor.listenUrl` is there; `None`: it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_enabled: Option<bool>,
+    /// It asks for a key; `None`: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_authentication_enabled: Option<bool>,
+    /// `monitor.controlUrl` is there; `None`: it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_enabled: Option<bool>,
+    /// It asks for a key; `None`: it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_authentication_enabled: Option<bool>,
 }
 
 /// Who speaks first.

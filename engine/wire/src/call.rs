@@ -9,7 +9,7 @@ use crate::Analysis;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Call {
-    /// `inboundPhoneCall` or `outboundPhoneCall`.
+    /// `inboundPhoneCall`, `outboundPhoneCall` or `vapi.websocketCall`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Where the call is on its way.
@@ -141,15 +141,19 @@ pub struct Customer {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Monitor {
-    /// Takes `say` and `end-call`.
-    pub control_url: String,
+    /// Takes orders; absent: it takes none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_url: Option<String>,
+    /// Where the call is listened to; absent: nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen_url: Option<String>,
 }
 
 /// How a call is carried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transport {
-    /// `twilio`.
+    /// `twilio` or `vapi.websocket`.
     pub provider: String,
     /// `voice`.
     pub conversation_type: String,
@@ -159,6 +163,27 @@ pub struct Transport {
     /// Twilio's id of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account_sid: Option<String>,
+    /// Of a raw WebSocket: what its frames hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_format: Option<AudioFormat>,
+    /// Of a raw WebSocket: where the client opens it, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub websocket_call_url: Option<String>,
+}
+
+/// What the binary frames of a raw WebSocket hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AudioFormat {
+    /// `pcm_s16le` or `mulaw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// `raw`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// In Hz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<f64>,
 }
 
 /// What is left of a call.

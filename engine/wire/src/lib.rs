@@ -12,11 +12,13 @@ mod call;
 mod ended_reason;
 mod error;
 mod idle;
+mod key;
 mod model;
 mod new_call;
 mod phone_number;
 mod server;
 mod speaking;
+mod squad;
 mod tool;
 mod transcriber;
 mod voice;
@@ -25,23 +27,25 @@ mod voicemail;
 pub use analysis::{Analysis, AnalysisPlan, AnalysisTask};
 pub use assistant::{
     ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
-    OneOrMany, SmartDenoisingPlan,
+    MonitorPlan, OneOrMany, SmartDenoisingPlan,
 };
 pub use call::{
-    Artifact, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics, Recording,
-    Speculation, Transport, TurnLatency,
+    Artifact, AudioFormat, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics,
+    Recording, Speculation, Transport, TurnLatency,
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
+pub use key::{KeyRestrictions, NewToken};
 pub use model::{Function, Message, MessageRole, Model};
-pub use new_call::{NewCall, NewCustomer};
+pub use new_call::{NewCall, NewCustomer, NewTransport};
 pub use phone_number::PhoneNumber;
 pub use server::{BackoffKind, BackoffPlan, Server};
 pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
+pub use squad::{AssistantDestination, ContextEngineeringPlan, Squad, SquadMember};
 pub use tool::{
     TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter, TransferDestination,
     TransferMessage, TransferPlan,

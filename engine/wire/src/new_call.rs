@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::AudioFormat;
+
 /// What `POST /call` takes. What is not acted on is taken as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewCall {
     /// The customer's own name for it: at most 40 characters.
     pub name: Option<String>,
-    /// `outboundPhoneCall`. Older clients say it.
+    /// `outboundPhoneCall` or `vapi.websocketCall`. Older clients say it.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// Who speaks: a stored assistant.
@@ -41,13 +43,25 @@ pub struct NewCall {
     /// Merged into the squad.
     pub squad_overrides: Option<Value>,
     /// How it is carried.
-    pub transport: Option<Value>,
+    pub transport: Option<NewTransport>,
     /// A workflow.
     pub workflow: Option<Value>,
     /// A stored workflow.
     pub workflow_id: Option<Value>,
     /// Merged into the workflow.
     pub workflow_overrides: Option<Value>,
+}
+
+/// How a call is carried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NewTransport {
+    /// `vapi.websocket`.
+    pub provider: Option<String>,
+    /// `voice`.
+    pub conversation_type: Option<String>,
+    /// What its frames hold.
+    pub audio_format: Option<AudioFormat>,
 }
 
 /// Somebody who is called.

@@ -36,7 +36,7 @@ pub use providers::Unserved;
 use providers::{CUSTOM_LLM, model_of, transcriber_of, voice_of};
 pub use server::Server;
 pub(super) use server::sound_server;
-use server::{messages_of, server_of};
+use server::{client_messages_of, messages_of, server_of};
 use start_speaking::{endpointing_server, start_speaking};
 use stop_speaking::stop_speaking;
 pub(super) use tools::tool;
@@ -191,6 +191,7 @@ impl Assistant {
         }
         let server = server_of(&wire, check);
         let server_messages = messages_of(&wire, check);
+        client_messages_of(&wire, check);
         let endpointing = endpointing_server(&wire, check);
         let denoising = denoising(&wire);
         let background = background(wire.background_sound.as_deref(), config, check);

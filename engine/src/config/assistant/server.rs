@@ -53,7 +53,6 @@ const NOT_SENT: &[&str] = &[
     "chat.deleted",
     "function-call",
     "handoff-destination-request",
-    "hang",
     "language-change-detected",
     "language-changed",
     "phone-call-control",
@@ -61,6 +60,39 @@ const NOT_SENT: &[&str] = &[
     "session.deleted",
     "session.updated",
     "transfer-destination-request",
+];
+
+/// What Vapi calls the messages it can send to a client.
+const CLIENT_MESSAGES: &[&str] = &[
+    "assistant.speechStarted",
+    "assistant.started",
+    "conversation-update",
+    "function-call",
+    "function-call-result",
+    "hang",
+    "language-changed",
+    "metadata",
+    "model-output",
+    "speech-update",
+    "status-update",
+    "tool-calls",
+    "tool-calls-result",
+    "tool.completed",
+    "transcript",
+    "transfer-update",
+    "user-interrupted",
+    "voice-input",
+    "workflow.node.started",
+];
+
+/// Those of them that nothing here gives occasion for.
+const NOT_SENT_TO_CLIENTS: &[&str] = &[
+    "function-call",
+    "function-call-result",
+    "language-changed",
+    "metadata",
+    "tool.completed",
+    "workflow.node.started",
 ];
 
 /// A server of the customer's.
@@ -158,6 +190,20 @@ pub(super) fn messages_of(wire: &wire::Assistant, check: &mut Validation) -> Opt
         check.without_effect(format!("serverMessages {message}"));
     }
     Some(sent.clone())
+}
+
+/// Checks which messages a client wants. It is the call that reads them, where it has a client.
+pub(super) fn client_messages_of(wire: &wire::Assistant, check: &mut Validation) {
+    let Some(sent) = &wire.client_messages else { return };
+    if sent.iter().any(|message| !CLIENT_MESSAGES.contains(&message.as_str())) {
+        check.problem(format!(
+            "each value in clientMessages must be one of the following values: {}",
+            CLIENT_MESSAGES.join(", ")
+        ));
+    }
+    for message in sent.iter().filter(|sent| NOT_SENT_TO_CLIENTS.contains(&sent.as_str())) {
+        check.without_effect(format!("clientMessages {message}"));
+    }
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use axum::extract::ws::Message;
 use futures_util::{SinkExt as _, StreamExt as _};
 
-use super::leg::{Socket, TwilioLeg, TwilioSettings};
+use super::leg::{TwilioLeg, TwilioSettings};
 use super::message::{self, Inbound, StartInfo};
 use crate::transport::egress_clock::Ticker;
+use crate::transport::socket::Socket;
 
 /// Frames before `start` that are put up with.
 const FRAMES_BEFORE_START: usize = 8;

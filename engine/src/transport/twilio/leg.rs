@@ -3,7 +3,6 @@
 //! Nothing here waits: each poll takes what came, sends what is due and fits, and reports one
 //! event. What a slow peer does not take stays in the [`Playout`], so there is no queue of
 //! frames to bound, and a `clear` or a mark, made only when there is room for it, is never lost.
-//!
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -11,14 +10,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocketUpgrade, close_code};
+use axum::extract::ws::{Message, Utf8Bytes, close_code};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use codecs::SampleRate;
 use codecs::ambience::Ambience;
-use futures_util::{Sink, Stream};
-use tokio_tungstenite::tungstenite;
 use turntaking::input::TurnId;
 use turntaking::time::Instant;
 
@@ -26,9 +23,10 @@ use super::ingress::{Ingress, IngressCounts};
 use super::message::{self, Inbound};
 use super::outbound::{FrameWriter, MarkName};
 use super::playout::{Playout, PlayoutCounts, PlayoutSettings, Transmit};
-use super::round_trip::RoundTrip;
 use crate::transport::egress_clock::Ticker;
 use crate::transport::media::{LegEnd, MediaTransport, Playback, TransportEvent};
+use crate::transport::round_trip::RoundTrip;
+use crate::transport::socket::{Socket, classify, close_frame, let_go};
 
 /// Base64 with or without its padding, and with whatever is in the bits that do not count.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -59,31 +57,6 @@ const TICKS_IDLE: u32 = 10;
 
 /// How long the peer may take to answer our close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-
-/// A WebSocket of [`axum`] messages: the real one, or a test's.
-pub trait Socket:
-    Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Unpin + Send
-{
-}
-
-impl<S> Socket for S where
-    S: Stream<Item = Result<Message, axum::Error>>
-        + Sink<Message, Error = axum::Error>
-        + Unpin
-        + Send
-{
-}
-
-/// Keeps a socket's buffers small: 4 KiB in, nothing held back on the way out, no message beyond
-/// 64 KiB (Twilio's are under 2 KiB).
-pub fn limit_buffers(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade
-        .read_buffer_size(4 * 1_024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(64 * 1_024)
-        .max_message_size(64 * 1_024)
-        .max_frame_size(64 * 1_024)
-}
 
 /// The limits of a leg.
 #[derive(Clone, Copy, Debug)]
@@ -349,22 +322,7 @@ impl<S: Socket> TwilioLeg<S> {
     /// Lets go of the socket, after a close frame where somebody may still read it. The replies
     /// stay until the leg is dropped: how far the last was heard is yet to be asked.
     fn end(&mut self, cx: &mut Context<'_>, end: LegEnd) -> Option<TransportEvent> {
-        let mut socket = self.socket.take()?;
-        let code = match end {
-            LegEnd::Stopped => Some(close_code::NORMAL),
-            LegEnd::ProtocolError => Some(close_code::PROTOCOL),
-            _ => None,
-        };
-        let mut farewell = Pin::new(&mut socket);
-        // One try: a peer that is not there is not waited for.
-        if let Some(code) = code
-            && matches!(farewell.as_mut().poll_ready(cx), Poll::Ready(Ok(())))
-        {
-            let _ = farewell.as_mut().start_send(close_frame(code));
-        }
-        if code.is_some() || end == LegEnd::PeerClosed {
-            let _ = farewell.poll_flush(cx);
-        }
+        let_go(self.socket.take()?, end, cx);
         tracing::debug!(?end, counts = ?self.counts(), "a leg is over");
         let closed_by_us = matches!(self.closing, Closing::Sent(_))
             && matches!(end, LegEnd::PeerClosed | LegEnd::Disconnected | LegEnd::Stopped);
@@ -472,27 +430,14 @@ impl<S: Socket> MediaTransport for TwilioLeg<S> {
         self.ticker.take_worst_lag()
     }
 
+    fn set_muted(&mut self, muted: bool) {
+        self.playout.set_muted(muted);
+    }
+
     fn close(&mut self, _now: Instant) {
         if self.closing == Closing::No {
             self.closing = Closing::Drain;
             self.playout.finish_all();
         }
-    }
-}
-
-fn close_frame(code: u16) -> Message {
-    Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static("") }))
-}
-
-/// Whether the peer broke the protocol or just went.
-fn classify(error: &axum::Error) -> LegEnd {
-    use tungstenite::Error;
-    use tungstenite::error::ProtocolError;
-
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    match source {
-        Some(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => LegEnd::Disconnected,
-        Some(Error::Protocol(_) | Error::Capacity(_) | Error::Utf8(_)) => LegEnd::ProtocolError,
-        _ => LegEnd::Disconnected,
     }
 }

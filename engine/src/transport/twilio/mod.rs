@@ -9,9 +9,7 @@ mod outbound;
 mod playhead;
 mod playout;
 pub mod rest;
-mod round_trip;
 pub mod signature;
-pub mod token;
 pub mod twiml;
 
 /// The frames of Media Streams, read and written without a tree: what `benches` measures.
@@ -22,6 +20,6 @@ pub mod frames {
 
 pub use handshake::{AcceptError, accept};
 pub use ingress::IngressCounts;
-pub use leg::{LegCounts, Socket, TwilioLeg, TwilioSettings, limit_buffers};
+pub use leg::{LegCounts, TwilioLeg, TwilioSettings};
 pub use message::{MediaFormat, StartInfo};
 pub use playout::{PlayoutCounts, PlayoutSettings};

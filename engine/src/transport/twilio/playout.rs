@@ -132,6 +132,8 @@ pub(crate) struct Playout {
     background_last: bool,
     /// Runs of audio so far, of all replies.
     runs: u64,
+    /// Silence goes out in the place of replies.
+    muted: bool,
     counts: PlayoutCounts,
 }
 
@@ -266,6 +268,7 @@ impl Playout {
             background: None,
             background_last: false,
             runs: 0,
+            muted: false,
             counts: PlayoutCounts::default(),
         }
     }
@@ -305,6 +308,11 @@ impl Playout {
     /// Plays a sound behind everything, from now on.
     pub(crate) fn set_background(&mut self, ambience: Arc<Ambience>) {
         self.background = Some(Background::new(ambience));
+    }
+
+    /// Sends silence in the place of replies, or their sound again.
+    pub(crate) const fn set_muted(&mut self, muted: bool) {
+        self.muted = muted;
     }
 
     /// There is something to send although nothing is said.
@@ -472,6 +480,12 @@ impl Playout {
             reply.next_mark = reply.sent + FRAME;
         }
         let start = (reply.sent - reply.base) as usize;
+        if self.muted {
+            // The recording has what was heard.
+            reply.samples.range_mut(start..start + count as usize).for_each(|code| {
+                *code = g711::MULAW_SILENCE;
+            });
+        }
         payload.extend(reply.samples.range(start..start + count as usize));
         reply.sent += count;
         if let Some(background) = &mut self.background {

@@ -30,7 +30,32 @@ impl Floor {
             return;
         }
         self.orders.push_back(order);
-        if self.connected && matches!(self.state, State::Listening) {
+        if self.connected && matches!(self.state, State::Listening) && self.cut.is_none() {
+            self.take_floor(now);
+        }
+    }
+
+    /// An operator's words go before the assistant's that are being heard; a farewell is said to
+    /// its end.
+    pub(super) fn on_interrupt(&mut self, now: Instant) {
+        let is_heard = self.state.reply().is_some_and(|reply| reply.audible);
+        if !is_heard || matches!(self.state, State::Closing(_)) {
+            return;
+        }
+        self.cut_reply(now);
+        if self.cut.is_none() {
+            self.take_floor(now);
+        } else {
+            // Once it is known how far it was heard, unless the caller has the floor.
+            self.listen_first(now);
+        }
+    }
+
+    /// The model has something new to see, as when a tool has answered.
+    pub(super) fn on_respond(&mut self, now: Instant) {
+        self.history.touch();
+        self.toolbox.result_entered(self.history.revision());
+        if self.connected && matches!(self.state, State::Listening) && self.cut.is_none() {
             self.take_floor(now);
         }
     }
@@ -40,13 +65,7 @@ impl Floor {
         debug_assert!(self.state.reply().is_none(), "a reply in progress is not forgotten");
         self.settle_cut(now);
         self.state = State::Listening;
-        if self.caller.voicing().is_some() {
-            self.state = State::Hearing;
-            return;
-        }
-        if self.caller.has_words() {
-            let since = self.caller.spoke_until().unwrap_or(now);
-            self.settle(now, since);
+        if self.listen_first(now) {
             return;
         }
         if now < self.backoff_until || self.keypad.deadline().is_some() {
@@ -70,6 +89,21 @@ impl Floor {
         if let Some(reply) = reply {
             self.think(now, reply, None);
         }
+    }
+
+    /// The caller speaks, or has said something that is not answered: they go before whatever the
+    /// assistant has to say.
+    fn listen_first(&mut self, now: Instant) -> bool {
+        if self.caller.voicing().is_some() {
+            self.state = State::Hearing;
+            return true;
+        }
+        let has_words = self.caller.has_words();
+        if has_words {
+            let since = self.caller.spoke_until().unwrap_or(now);
+            self.settle(now, since);
+        }
+        has_words
     }
 
     /// The assistant has something to say of its own accord.

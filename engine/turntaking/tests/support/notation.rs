@@ -106,6 +106,8 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["order", text, "and_hang_up"] => {
             Input::Say { text: text.to_owned().into(), end_call_after: true }
         }
+        ["interrupt"] => Input::Interrupt,
+        ["respond"] => Input::Respond,
         ["end", reason] => Input::EndCall { reason: of(reason)? },
         _ => return Err("no such input".to_owned()),
     };

@@ -177,6 +177,8 @@ impl World {
                 self.tell(Input::EndCall { reason: EndReason::CustomerEndedCall });
             }
             35 if how == 8 => self.tell(Input::RecognizerFailed),
+            35 if how % 16 == 10 => self.tell(Input::Interrupt),
+            35 if how % 16 == 11 => self.tell(Input::Respond),
             35 if how.is_multiple_of(3) => {
                 self.tell(Input::Beep { until: self.now - Duration::from_millis(u64::from(how)) });
             }

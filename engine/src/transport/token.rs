@@ -1,4 +1,5 @@
-//! One-time tokens: the webhook hands one out in the TwiML, the stream's `start` brings it back.
+//! One-time tokens: the webhook hands one out in the TwiML and the stream's `start` brings it back;
+//! so does the URL of a raw WebSocket.
 //!
 //! A token proves that a stream belongs to a call whose webhook was verified. It is a MAC under
 //! a key that this process drew at its start and never shows, over the call's sid, the moment it
@@ -65,7 +66,7 @@ impl TokenOffice {
         Ok(Self { key, epoch: now, serial: AtomicU64::new(1), unused })
     }
 
-    /// A token for the call `call_sid`: 64 characters that need no escape in XML or a URL.
+    /// A token for the call that is known as `call_sid`: 64 characters that need no escape in XML or a URL.
     pub fn issue(&self, call_sid: &str, now: Instant) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let expires = self.since_epoch(now + LIFETIME);
