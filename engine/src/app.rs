@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
 use crate::config::{self, Config, PublicUrl, Secret};
+use crate::http;
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
     CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
@@ -63,7 +64,7 @@ struct Parts {
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
-    /// Makes the requests of tools.
+    /// Makes the requests to customers' servers.
     client: reqwest::Client,
     twilio_rest: TwilioRest,
 }
@@ -120,8 +121,9 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
-        let assistant = assemble::described(config, &configured).await?;
-        Self::build(config, configured, assistant, observer).await
+        let client = http_client()?;
+        let assistant = assemble::described(config, &configured, &client).await?;
+        Self::build(config, client, configured, assistant, observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
@@ -136,11 +138,12 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::from_json("{}", config).map_err(AssembleError::from)?;
-        Self::build(config, configured, assistant, observer).await
+        Self::build(config, http_client()?, configured, assistant, observer).await
     }
 
     async fn build(
         config: &Config,
+        client: reqwest::Client,
         configured: config::Assistant,
         assistant: Assistant,
         observer: Option<mpsc::Sender<SessionEvent>>,
@@ -158,7 +161,7 @@ impl Engine {
         let tokens = TokenOffice::new(std::time::Instant::now())
             .map_err(system("draw a key for stream tokens"))?;
 
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open_with_key(&config.data_dir, config.encryption_key.as_ref()).await?;
         let abandoned = webhook::end_abandoned(&store).await?;
         if abandoned > 0 {
             tracing::warn!(calls = abandoned, "calls were cut when the last process died");
@@ -169,13 +172,15 @@ impl Engine {
         let links = Links::new(store.signing_key("recordings").await?, public_url.clone());
         let mail = Arc::new(Notify::new());
         let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
-        let delivery = Delivery::start(store.clone(), Arc::clone(&mail))
-            .map_err(|error| std::io::Error::other(error.to_string()))
-            .map_err(system("make an HTTP client"))?;
+        let delivery = Delivery::start(store.clone(), client.clone(), Arc::clone(&mail));
         let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
-        let client = http_client().map_err(system("make an HTTP client"))?;
         let app = App(Arc::new(Parts {
-            workshop: Workshop::new(config, &configured, assistant.providers.clone()),
+            workshop: Workshop::new(
+                config,
+                client.clone(),
+                &configured,
+                assistant.providers.clone(),
+            ),
             config: config.clone(),
             store,
             links,
@@ -495,10 +500,9 @@ impl SignatureCheck {
     }
 }
 
-/// A redirect would take secrets to somebody else.
-fn http_client() -> std::io::Result<reqwest::Client> {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
-    client.map_err(|error| std::io::Error::other(error.to_string()))
+/// The client of a whole engine.
+fn http_client() -> Result<reqwest::Client, StartError> {
+    http::client().map_err(|source| StartError::System { action: "make an HTTP client", source })
 }
 
 fn twilio_settings(config: &Config) -> TwilioSettings {

@@ -25,7 +25,8 @@ use crate::config::{
     self, Config, Model, ModelProvider, Secret, Transcriber, TranscriberProvider, Voice,
     VoiceProvider,
 };
-use crate::endpointing::{EndpointingError, EndpointingModel};
+use crate::endpointing::EndpointingModel;
+use crate::http;
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
 use crate::session::{Persona, Providers};
@@ -101,9 +102,9 @@ pub enum AssembleError {
     /// The process is ending, or loading panicked.
     #[error("loading was interrupted")]
     Interrupted,
-    /// The endpointing server.
-    #[error(transparent)]
-    Endpointing(#[from] EndpointingError),
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made: {0}")]
+    Client(std::io::Error),
     /// A neural voice without a model.
     #[error("`voice.model` is not set: sherpa-onnx needs the folder of a voice")]
     VoiceModel,
@@ -116,10 +117,11 @@ pub enum AssembleError {
 ///
 /// Where something is missing or wrong, with its remedy.
 pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
-    described(config, &config::Assistant::configured(config)?).await
+    let client = http::client().map_err(AssembleError::Client)?;
+    described(config, &config::Assistant::configured(config)?, &client).await
 }
 
-/// Loads everything `configured` needs.
+/// Loads everything `configured` needs. Its servers are asked with `client`.
 ///
 /// # Errors
 ///
@@ -127,6 +129,7 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
 pub(crate) async fn described(
     config: &Config,
     configured: &config::Assistant,
+    client: &reqwest::Client,
 ) -> Result<Assistant, AssembleError> {
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
@@ -135,7 +138,8 @@ pub(crate) async fn described(
         return Err(AssembleError::Unserved(unserved.clone()));
     }
     let runtime = onnx::Runtime::load(&config.onnxruntime)?;
-    let endpointing = configured.endpointing.as_ref().map(EndpointingModel::new).transpose()?;
+    let endpointing = configured.endpointing.as_ref();
+    let endpointing = endpointing.map(|server| EndpointingModel::new(client.clone(), server));
     let providers = Providers {
         endpointing: endpointing.map(Arc::new),
         vad: Arc::new(SileroVad::start(

@@ -11,6 +11,7 @@ use codecs::{Resampler, SampleRate};
 use nanomp3::SliceReader;
 
 use crate::config::{Background, ServerUrl};
+use crate::http;
 
 /// What telephone calls are mixed at.
 const RATE: SampleRate = SampleRate::HZ_8000;
@@ -77,18 +78,13 @@ fn read(path: &Path) -> Result<Ambience, BackgroundError> {
 async fn fetch(url: &ServerUrl) -> Result<Ambience, String> {
     // Its own words name the whole URL, and customers put secrets there.
     let told = |error: reqwest::Error| error.without_url().to_string();
+    // Its own: recordings stand where redirects lead, and no secret goes with the request.
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(told)?;
-    let mut response = client.get(url.expose()).send().await.map_err(told)?;
+    let response = client.get(url.expose()).send().await.map_err(told)?;
     if !response.status().is_success() {
         return Err(format!("the server answered {}", response.status()));
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(told)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > LARGEST {
-            return Err(format!("it is larger than {} MiB", LARGEST >> 20));
-        }
-    }
+    let bytes = http::body(response, LARGEST).await.map_err(|error| error.to_string())?;
     decode(&bytes)
 }
 

@@ -8,12 +8,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use serde::Deserialize;
 use turntaking::endpointing::MODEL_PATIENCE;
 
 use crate::config::Server;
+use crate::http::{self, BodyError};
 
 /// The longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 16 << 10;
@@ -24,23 +24,13 @@ const LONGEST_WAIT: f64 = 15.0;
 /// The server, and how to reach it. `Debug` shows no secret.
 pub struct EndpointingModel {
     client: Client,
-    url: String,
-    headers: HeaderMap,
-    timeout: Duration,
+    server: Server,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointingError {
-    /// The settings cannot be used.
-    #[error("{path} {reason}")]
-    Settings {
-        /// The setting.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// The server was not reached, or not in time.
     #[error("the endpointing server was not reached: {reason}")]
     Connection {
@@ -67,65 +57,37 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Duration, EndpointingError>
 impl EndpointingModel {
     /// Prepares to ask `server`. However long that may take by its own settings, nobody waits for
     /// it beyond [`MODEL_PATIENCE`].
-    ///
-    /// # Errors
-    ///
-    /// Where a header cannot be sent, or no HTTP client be made.
-    pub fn new(server: &Server) -> Result<Self, EndpointingError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in &server.headers {
-            let wrong = || EndpointingError::Settings {
-                path: format!("server.headers.{name}"),
-                reason: "must be a header that HTTP allows".to_owned(),
-            };
-            let key = HeaderName::try_from(name).map_err(|_| wrong())?;
-            let mut value = HeaderValue::try_from(value.expose()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.insert(key, value);
-        }
-        // A redirect would take the secret elsewhere.
-        let client = Client::builder().redirect(redirect::Policy::none()).build();
-        let client = client.map_err(|error| EndpointingError::Settings {
-            path: "server".to_owned(),
-            reason: error.without_url().to_string(),
-        })?;
-        let url = server.url.expose().to_owned();
-        Ok(Self { client, url, headers, timeout: server.timeout.min(MODEL_PATIENCE) })
+    pub fn new(client: Client, server: &Server) -> Self {
+        let timeout = server.timeout.min(MODEL_PATIENCE);
+        Self { client, server: Server { timeout, ..server.clone() } }
     }
 
     /// Asks with `body`, a message as JSON.
     pub fn ask(&self, body: Vec<u8>) -> Answer {
-        let request = self
-            .client
-            .post(&self.url)
-            .headers(self.headers.clone())
-            .timeout(self.timeout)
-            .body(body)
-            .send();
+        let request = http::post(&self.client, &self.server).body(body).send();
         Box::pin(async move {
-            let lost = |error: reqwest::Error| EndpointingError::Connection {
-                reason: error.without_url().to_string(),
-            };
-            let mut answer = request.await.map_err(lost)?;
+            let answer = request.await.map_err(BodyError::from)?;
             if !answer.status().is_success() {
                 return Err(EndpointingError::Status { status: answer.status().as_u16() });
             }
-            let mut text = Vec::new();
-            while let Some(piece) = answer.chunk().await.map_err(lost)? {
-                if text.len() + piece.len() > LONGEST_ANSWER {
-                    return Err(EndpointingError::Answer { reason: "it is too long".to_owned() });
-                }
-                text.extend_from_slice(&piece);
-            }
-            read(&text)
+            read(&http::body(answer, LONGEST_ANSWER).await?)
         })
+    }
+}
+
+impl From<BodyError> for EndpointingError {
+    fn from(error: BodyError) -> Self {
+        let reason = error.to_string();
+        match error {
+            BodyError::TooLong { .. } => Self::Answer { reason },
+            BodyError::Lost(_) => Self::Connection { reason },
+        }
     }
 }
 
 impl fmt::Debug for EndpointingModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EndpointingModel").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("EndpointingModel").field("server", &self.server.url).finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod doctor;
 pub mod endpointing;
 pub mod eval;
+mod http;
 mod inbound;
 pub mod llm;
 pub mod models;

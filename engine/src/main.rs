@@ -57,6 +57,7 @@ async fn run(command: Command, config: &Config) -> ExitCode {
         Command::Call(args) => cli::call::run(&args, config).await,
         Command::Replay(args) => cli::replay::run(&args, config),
         Command::Check(args) => cli::check::run(&args, config).unwrap_or(ExitCode::FAILURE),
+        Command::Organisation(args) => cli::organisation::run(&args, config).await,
         Command::Models(args) => {
             let library = Library::new(&config.models_dir);
             cli::models::run(args.command, &library).await.unwrap_or(ExitCode::FAILURE)

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, Server};
+use crate::http;
 use crate::store::Timestamp;
 use crate::tools::Destination;
 
@@ -39,40 +39,22 @@ pub(crate) async fn ask(client: &reqwest::Client, server: &Server, about: Fields
     message.insert("type".to_owned(), "assistant-request".into());
     message.insert("timestamp".to_owned(), Timestamp::now().as_millis().into());
     let body = json!({ "message": message }).to_string();
-    let answer = tokio::time::timeout(PATIENCE, post(client, server, body)).await;
-    let text = match answer {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => {
-            tracing::warn!(error, "no answer to an assistant-request");
-            return Requested::Nobody("assistant-request-failed");
+    match post(client, server, body).await {
+        Ok(text) => read(&text),
+        Err(error) => {
+            tracing::warn!(error, "no answer to an assistant-request within 7.5 s");
+            Requested::Nobody("assistant-request-failed")
         }
-        Err(_) => {
-            tracing::warn!("no answer to an assistant-request within 7.5 s");
-            return Requested::Nobody("assistant-request-failed");
-        }
-    };
-    read(&text)
+    }
 }
 
 async fn post(client: &reqwest::Client, server: &Server, body: String) -> Result<Vec<u8>, String> {
-    let lost = |error: reqwest::Error| error.without_url().to_string();
-    let mut request =
-        client.post(server.url.expose()).header(CONTENT_TYPE, "application/json").body(body);
-    for (name, value) in &server.headers {
-        request = request.header(name, value.expose());
-    }
-    let mut answer = request.send().await.map_err(lost)?;
+    let request = http::post(client, server).timeout(PATIENCE).body(body);
+    let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
     if !answer.status().is_success() {
         return Err(format!("the server answered {}", answer.status().as_u16()));
     }
-    let mut text = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(lost)? {
-        if text.len() + piece.len() > LONGEST_ANSWER {
-            return Err("the answer is too long".to_owned());
-        }
-        text.extend_from_slice(&piece);
-    }
-    Ok(text)
+    http::body(answer, LONGEST_ANSWER).await.map_err(|error| error.to_string())
 }
 
 /// An error goes before everything else, a destination before an assistant.

@@ -26,6 +26,8 @@ const KEPT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Workshop {
     config: Config,
+    /// Asks customers' servers.
+    client: reqwest::Client,
     /// Of the first assistant: voice activity and the turn model are one for all.
     providers: Providers,
     recognizers: Shelf<(Transcriber, Option<String>), dyn Recognizer>,
@@ -49,7 +51,12 @@ pub(crate) struct NotReady {
 impl Workshop {
     /// A workshop that has `providers` already: what serves an assistant that says as much about
     /// its providers as `first` does.
-    pub(crate) fn new(config: &Config, first: &config::Assistant, providers: Providers) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        client: reqwest::Client,
+        first: &config::Assistant,
+        providers: Providers,
+    ) -> Self {
         let recognizer = recognizer_key(first);
         Self {
             recognizers: Shelf::with(recognizer, Arc::clone(&providers.recognizer)),
@@ -58,6 +65,7 @@ impl Workshop {
             endpointing: Shelf::empty(),
             backgrounds: Shelf::empty(),
             config: config.clone(),
+            client,
             providers,
         }
     }
@@ -89,7 +97,8 @@ impl Workshop {
         let endpointing = match &described.endpointing {
             None => None,
             Some(server) => {
-                let make = async { Ok(Arc::new(EndpointingModel::new(server)?)) };
+                let client = self.client.clone();
+                let make = async { Ok(Arc::new(EndpointingModel::new(client, server))) };
                 Some(self.endpointing.take(server.clone(), Stage::Model, make).await?)
             }
         };

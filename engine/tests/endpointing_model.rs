@@ -17,7 +17,8 @@ fn model(listener: &Listener) -> EndpointingModel {
         timeout: Duration::from_secs(20),
         backoff: None,
     };
-    EndpointingModel::new(&server).expect("a model")
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    EndpointingModel::new(client.expect("a client"), &server)
 }
 
 #[tokio::test]

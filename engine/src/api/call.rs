@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use wire::CallStatus;
 
-use super::auth::Owner;
+use super::auth::{Caller, Owner};
 use super::document::Document;
 use super::error::ApiError;
 use super::list;
@@ -80,9 +80,13 @@ pub(super) async fn place(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
-/// `POST /call/web`: browsers are not served yet.
-pub(super) async fn not_served_web() -> ApiError {
-    not_served("webCall")
+/// `POST /call/web`: browsers are not served yet. Who may not ask is told so first.
+pub(super) async fn not_served_web(
+    caller: Caller,
+    Document(sent): Document,
+) -> Result<(), ApiError> {
+    caller.may_start(sent.get("assistantId").and_then(Value::as_str))?;
+    Err(not_served("webCall"))
 }
 
 fn not_served(what: &str) -> ApiError {

@@ -1,6 +1,8 @@
-//! The parameters of a list: `limit`, and bounds on age. Others are ignored, as by Vapi.
+//! The parameters of a list: `limit`, bounds on age, and which. Others are ignored, as by Vapi.
 
-use crate::store::{Page, Span, Timestamp};
+use serde_json::{Value, json};
+
+use crate::store::{Page, ResourceFilter, Span, Timestamp};
 
 use super::error::ApiError;
 
@@ -50,6 +52,115 @@ pub(super) fn page(query: &[(String, String)]) -> Result<Page, ApiError> {
     if problems.is_empty() { Ok(page) } else { Err(ApiError::invalid(problems)) }
 }
 
+/// The same, and the ids that are asked for.
+///
+/// # Errors
+///
+/// As [`page`].
+pub(super) fn filter(query: &[(String, String)]) -> Result<ResourceFilter, ApiError> {
+    let page = page(query)?;
+    let ids: Vec<_> = query
+        .iter()
+        // Clients write lists as `idAny=a&idAny=b`, `idAny[]=a`, `idAny[0]=a` or `idAny=a,b`.
+        .filter(|(name, _)| name.split('[').next() == Some("idAny"))
+        .flat_map(|(_, value)| value.split(','))
+        .map(str::to_owned)
+        .collect();
+    Ok(ResourceFilter { page, ids: (!ids.is_empty()).then_some(ids) })
+}
+
+/// What a list in pages is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Paging {
+    filter: ResourceFilter,
+    /// From 1.
+    number: usize,
+    oldest_first: bool,
+    /// The id that is wanted.
+    id: Option<String>,
+    /// The name that is wanted.
+    name: Option<String>,
+    /// In lower case: what the name, number or SIP address must hold.
+    search: Option<String>,
+}
+
+/// Reads the parameters of a list in pages.
+///
+/// # Errors
+///
+/// As [`page`].
+pub(super) fn paging(query: &[(String, String)]) -> Result<Paging, ApiError> {
+    let filter = filter(query)?;
+    let mut problems = Vec::new();
+    let number = match parameter(query, "page").map(|text| text.parse::<usize>()) {
+        None => 1,
+        Some(Ok(number)) if number > 0 => number,
+        Some(_) => {
+            problems.push("page must not be less than 1".to_owned());
+            1
+        }
+    };
+    let oldest_first = match parameter(query, "sortOrder").as_deref() {
+        None | Some("DESC") => false,
+        Some("ASC") => true,
+        Some(_) => {
+            problems.push("sortOrder must be one of the following values: ASC, DESC".to_owned());
+            false
+        }
+    };
+    if !problems.is_empty() {
+        return Err(ApiError::invalid(problems));
+    }
+    let search = parameter(query, "search").map(|text| text.to_lowercase());
+    let (id, name) = (parameter(query, "id"), parameter(query, "name"));
+    Ok(Paging { filter, number, oldest_first, id, name, search })
+}
+
+impl Paging {
+    /// Asks the store for every page: what is in a name is not the store's to know.
+    pub(super) fn everything(&self) -> ResourceFilter {
+        let page = Page { limit: u32::MAX, ..self.filter.page };
+        ResourceFilter { page, ..self.filter.clone() }
+    }
+
+    /// The page that is wanted of `all`, which are shown and the newest first.
+    pub(super) fn page_of(&self, mut all: Vec<Value>) -> Value {
+        all.retain(|shown| self.holds(shown));
+        if self.oldest_first {
+            all.reverse();
+        }
+        let limit = self.filter.page.limit as usize;
+        let total = all.len();
+        let pages = if limit == 0 { 0 } else { total.div_ceil(limit) };
+        let from = limit.saturating_mul(self.number - 1);
+        let results: Vec<_> = all.into_iter().skip(from).take(limit).collect();
+        json!({
+            "results": results,
+            "metadata": {
+                "itemsPerPage": limit,
+                "totalItems": total,
+                "currentPage": self.number,
+                "totalPages": pages,
+                "hasNextPage": self.number < pages,
+                "sortOrder": if self.oldest_first { "ASC" } else { "DESC" },
+                "sortBy": "createdAt",
+            },
+        })
+    }
+
+    fn holds(&self, shown: &Value) -> bool {
+        let is = |field: &str, wanted: &Option<String>| {
+            wanted.is_none() || shown[field].as_str() == wanted.as_deref()
+        };
+        let found = self.search.as_ref().is_none_or(|search| {
+            let texts =
+                ["name", "number", "sipUri"].iter().filter_map(|name| shown[*name].as_str());
+            texts.into_iter().any(|text| text.to_lowercase().contains(search))
+        });
+        found && is("id", &self.id) && is("name", &self.name)
+    }
+}
+
 /// The first parameter called `name`.
 pub(super) fn parameter(query: &[(String, String)], name: &str) -> Option<String> {
     query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
@@ -60,8 +171,7 @@ mod tests {
     use super::*;
 
     fn read(query: &[(&str, &str)]) -> Result<Page, ApiError> {
-        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
-        page(&query.iter().map(owned).collect::<Vec<_>>())
+        page(&owned(query))
     }
 
     #[test]
@@ -71,6 +181,38 @@ mod tests {
         assert_eq!(page.limit, 5);
         assert_eq!(page.created.from.to_iso(), "2026-01-01T00:00:00.001Z");
         assert_eq!(page.updated, Span::default());
+    }
+
+    fn owned(query: &[(&str, &str)]) -> Vec<(String, String)> {
+        query.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn ids_are_read_in_every_form_that_clients_write() {
+        for query in [
+            &[("idAny", "a"), ("idAny", "b")][..],
+            &[("idAny[]", "a"), ("idAny[]", "b")],
+            &[("idAny[0]", "a"), ("idAny[1]", "b")],
+            &[("idAny", "a,b")],
+        ] {
+            let ids = filter(&owned(query)).expect("it is sound").ids;
+            assert_eq!(ids, Some(vec!["a".to_owned(), "b".to_owned()]), "{query:?}");
+        }
+        assert_eq!(filter(&[]).expect("it is sound").ids, None);
+    }
+
+    #[test]
+    fn a_page_says_how_many_there_are() {
+        let all: Vec<_> = (0..5).rev().map(|n| json!({"name": format!("Salle {n}")})).collect();
+        let query = owned(&[("limit", "2"), ("page", "2"), ("sortOrder", "ASC")]);
+        let told = paging(&query).expect("it is sound").page_of(all.clone());
+        assert_eq!(told["results"], json!([{"name": "Salle 2"}, {"name": "Salle 3"}]));
+        let metadata = &told["metadata"];
+        assert_eq!((&metadata["totalItems"], &metadata["totalPages"]), (&json!(5), &json!(3)));
+        assert_eq!(metadata["hasNextPage"], true);
+        let found = paging(&owned(&[("search", "salle 4")])).expect("it is sound").page_of(all);
+        assert_eq!(found["results"], json!([{"name": "Salle 4"}]));
+        assert!(paging(&owned(&[("page", "0")])).is_err());
     }
 
     #[test]

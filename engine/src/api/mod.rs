@@ -11,13 +11,18 @@ mod list;
 mod phone_number;
 mod recording;
 mod resource;
+mod squad;
+mod token;
 mod tool;
 mod twilio;
 mod websocket;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use error::ApiError;
@@ -35,21 +40,11 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
-        .route("/assistant", get(assistant::list).post(assistant::create))
-        .route(
-            "/assistant/{id}",
-            get(assistant::show).patch(assistant::update).delete(assistant::delete),
-        )
-        .route("/assistant/{id}/compatibility", get(assistant::compatibility))
-        .route("/tool", get(tool::list).post(tool::create))
-        .route("/tool/{id}", get(tool::show).patch(tool::update).delete(tool::delete))
-        .route("/phone-number", get(phone_number::list).post(phone_number::create))
-        .route("/phone-number/import", post(phone_number::import_twilio))
-        .route("/phone-number/import/twilio", post(phone_number::import_twilio))
-        .route(
-            "/phone-number/{id}",
-            get(phone_number::show).patch(phone_number::update).delete(phone_number::delete),
-        )
+        .merge(assistant::ASSISTANT.routes())
+        .merge(squad::SQUAD.routes())
+        .merge(tool::TOOL.routes())
+        .merge(phone_number::routes())
+        .merge(token::routes())
         .route("/twilio/outbound/{call}", post(twilio::outbound))
         .route("/twilio/status/{call}", post(twilio::status))
         .route("/call", get(call::list).post(call::place))
@@ -61,6 +56,17 @@ pub fn router(app: App) -> Router {
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
         .route("/call/{id}/{artifact}", get(recording::redirect))
         .route("/recording/{call}/{file}", get(recording::download))
+        .layer(cors())
         .fallback(|| async { ApiError::with(StatusCode::NOT_FOUND, "there is nothing here") })
         .with_state(app)
+}
+
+/// Any page may ask: what it may do is said by its key, which no browser sends by itself.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::any())
+        .allow_methods(AllowMethods::mirror_request())
+        // `*` would not cover Authorization (the Fetch standard, "CORS-preflight fetch").
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(Duration::from_secs(3_600))
 }

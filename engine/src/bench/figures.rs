@@ -141,6 +141,8 @@ pub struct Figures {
     pub speech_s: f64,
     /// Calls that the server ended.
     pub cut_off: usize,
+    /// Messages of the server that no carrier would understand.
+    pub malformed: u64,
     /// How late the carriers were, in ms at the 99th percentile.
     pub client_late_p99_ms: f64,
     /// Audio that waited at the carrier while some was played.
@@ -165,6 +167,7 @@ impl Figures {
             speech_samples +=
                 call.runs.iter().map(|run| run.range.end - run.range.start).sum::<u64>();
             figures.cut_off += usize::from(call.cut_off);
+            figures.malformed += call.malformed;
             lateness.merge(&call.lateness);
             figures.lead.merge(&call.lead);
         }
@@ -304,6 +307,7 @@ mod tests {
             words: Vec::new(),
             lateness: Histogram::default(),
             lead: Histogram::default(),
+            malformed: 0,
             cut_off: false,
         }
     }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde::Deserialize;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -19,10 +17,7 @@ use super::material::{FRAME, Material};
 use super::script::{Caller, Said};
 use crate::carrier::playout_model::{PlayoutModel, Run};
 use crate::carrier::script::AUDIBLE;
-use crate::carrier::{CarrierConfig, Dialled, Webhook};
-
-/// How long the server may take to accept, to take a frame, and to close after `stop`.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::carrier::{CarrierConfig, Dialled, PATIENCE, Webhook, obey, open};
 
 /// A frame of 20 ms.
 const TICK: Duration = Duration::from_millis(20);
@@ -64,6 +59,8 @@ pub struct CallLog {
     pub lateness: Histogram,
     /// Audio that waited to be played while some was, in ms.
     pub lead: Histogram,
+    /// Messages of the server that no carrier would understand.
+    pub malformed: u64,
     /// The server ended it.
     pub cut_off: bool,
 }
@@ -98,11 +95,7 @@ pub async fn place(
             Dialled::Said(text) => return Err(NoCall::Failed(text)),
         }
     }
-    let buffers = WebSocketConfig::default().read_buffer_size(8 * 1_024).write_buffer_size(0);
-    let connecting =
-        tokio_tungstenite::connect_async_with_config(order.media_url.as_str(), Some(buffers), true);
-    let connected = timeout(PATIENCE, connecting).await;
-    let (socket, _) = connected.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    let socket = open(&order.media_url).await.map_err(|error| failed(&error))?;
     let line = Line::new(config, socket, &order, Arc::clone(material));
     Ok(line.run(order.duration).await)
 }
@@ -122,6 +115,7 @@ struct Line {
     audible: Vec<std::ops::Range<u64>>,
     lateness: Histogram,
     lead: Histogram,
+    malformed: u64,
     /// Of the message being written.
     text: String,
     payload: Vec<u8>,
@@ -146,6 +140,7 @@ impl Line {
             audible: Vec::new(),
             lateness: Histogram::default(),
             lead: Histogram::default(),
+            malformed: 0,
             text: String::new(),
             payload: Vec::new(),
         }
@@ -167,6 +162,7 @@ impl Line {
             words: self.ear.into_words(),
             lateness: self.lateness,
             lead: self.lead,
+            malformed: self.malformed,
             cut_off: ended.is_err(),
         }
     }
@@ -264,29 +260,12 @@ impl Line {
     }
 
     fn handle(&mut self, text: &str) {
-        let Ok(message) = serde_json::from_str::<ServerMessage<'_>>(text) else { return };
-        match (message.event, message.media, message.mark) {
-            ("media", Some(media), _) => {
-                self.payload.clear();
-                if STANDARD.decode_vec(media.payload, &mut self.payload).is_ok() {
-                    self.model.media(&self.payload);
-                }
-            }
-            ("mark", _, Some(mark)) => self.model.mark(mark.name),
-            ("clear", ..) => self.model.clear(),
-            _ => {}
-        }
+        let obeyed = obey(text, &mut self.model, &mut self.payload);
+        self.malformed += u64::from(obeyed.is_err());
     }
 
     fn start(&mut self) -> Message {
-        let start = serde_json::json!({
-            "accountSid": self.config.account_sid,
-            "streamSid": self.config.stream_sid,
-            "callSid": self.config.call_sid,
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": self.config.custom_parameters,
-        });
+        let start = self.config.start();
         self.message("start", |text, _| {
             let _ = write!(text, r#""start":{start}"#);
         })
@@ -305,22 +284,4 @@ impl Line {
         self.text.push('}');
         Message::text(self.text.as_str())
     }
-}
-
-#[derive(Deserialize)]
-struct ServerMessage<'a> {
-    event: &'a str,
-    #[serde(borrow)]
-    media: Option<ServerMedia<'a>>,
-    mark: Option<ServerMark>,
-}
-
-#[derive(Deserialize)]
-struct ServerMedia<'a> {
-    payload: &'a str,
-}
-
-#[derive(Deserialize)]
-struct ServerMark {
-    name: String,
 }

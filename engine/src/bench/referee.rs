@@ -266,6 +266,7 @@ mod tests {
             words,
             lateness: Histogram::default(),
             lead: Histogram::default(),
+            malformed: 0,
             cut_off: false,
         }
     }

@@ -13,7 +13,7 @@ use super::figures::{Figures, Quantiles};
 use super::line::{self, NoCall, Order};
 use super::material::Material;
 use super::referee::{self, Verdict};
-use super::server::{Engine, Placement, Server, Usage};
+use super::server::{Engine, Mode, Placement, Server, Usage};
 use super::services::{Paces, Services};
 use crate::carrier::Webhook;
 use crate::config::Config;
@@ -204,10 +204,16 @@ pub async fn run(
     tokio::task::block_in_place(|| server.stop());
     let mut requests = services.openai.requests();
     requests.drain(..asked_before);
+    // Replies that do not wait for the end of a turn follow upon each other, and cannot be told
+    // apart by ear.
+    let verdict = match load.engine {
+        Engine::Causerie(Mode::NoWait) => Verdict::default(),
+        _ => referee::judge(&logs, &requests),
+    };
     let outcome = Outcome {
         mode: load.engine.mode(),
         calls: load.calls,
-        verdict: referee::judge(&logs, &requests),
+        verdict,
         figures: Figures::of(&logs, 0),
         refused,
         failed,

@@ -274,6 +274,7 @@ fn broken(outcome: &Outcome, limit_ms: f64) -> Option<String> {
         (figures.missed_barge_ins, "barge-ins missed"),
         (figures.unanswered, "turns without an answer"),
         (figures.cut_off, "calls cut off"),
+        (usize::try_from(figures.malformed).unwrap_or(usize::MAX), "messages of no known kind"),
         (outcome.refused, "calls refused"),
         (outcome.failed, "calls failed"),
     ];

@@ -105,6 +105,10 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
 fn row(name: &str, run: &Outcome, out: &mut impl fmt::Write) -> fmt::Result {
     let figures = &run.figures;
     let two = |p50, p95| format!("{}/{}", number(p50), number(p95));
+    let heard_errors = match run.verdict.checked {
+        0 => "-".to_owned(),
+        checked => format!("{} of {checked}", run.verdict.heard_errors()),
+    };
     writeln!(
         out,
         "{name:<16} {:>5} {:>5} {:>11} {:>5} {:>7} {:>9} {:>6} {:>7.3} {:>11} {:>5.2} {:>8} {:>7.1}{}",
@@ -116,7 +120,7 @@ fn row(name: &str, run: &Outcome, out: &mut impl fmt::Write) -> fmt::Result {
         two(figures.barge_in_stop_ms.p50, figures.barge_in_stop_ms.p95),
         figures.missed_barge_ins,
         figures.gaps_ratio * 100.0,
-        format!("{} of {}", run.verdict.heard_errors(), run.verdict.checked),
+        heard_errors,
         run.cores,
         run.memory_kb / run.calls.max(1) as u64,
         figures.client_late_p99_ms,

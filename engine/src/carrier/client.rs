@@ -7,15 +7,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use codecs::{SampleRate, g711};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::impairment::{Chances, Fault, Impairments};
 use super::playout_model::{FRAME, PlayoutModel};
 use super::record::{CallEnd, CallRecord};
 use super::script::{Caller, CallerScript};
+use super::server_message::obey;
 
 /// A WebSocket of messages: the real one, or one in memory.
 pub trait CarrierSocket:
@@ -33,7 +35,7 @@ impl<S> CarrierSocket for S where
 }
 
 /// How long the server may take to accept, to take a frame, and to close after `stop`.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// 20 ms, in nanoseconds of a clock that is right.
 const FRAME_NANOS: u64 = 20_000_000;
@@ -74,6 +76,18 @@ impl CarrierConfig {
             max_duration: Duration::from_secs(600),
         }
     }
+
+    /// The body of `start`, the first message after `connected`.
+    pub fn start(&self) -> Value {
+        json!({
+            "accountSid": self.account_sid,
+            "streamSid": self.stream_sid,
+            "callSid": self.call_sid,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": self.custom_parameters,
+        })
+    }
 }
 
 /// Why there was no call.
@@ -102,19 +116,28 @@ pub async fn place_call(
     config: CarrierConfig,
     script: CallerScript,
 ) -> Result<CallRecord, CarrierError> {
+    let socket = open(&config.url).await?;
+    Ok(carry(config, script, socket).await)
+}
+
+/// Opens a media socket to the server at `url`.
+///
+/// # Errors
+///
+/// Where it is not accepted within 5 s.
+pub(crate) async fn open(
+    url: &str,
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, CarrierError> {
     // Small buffers: a load generator holds hundreds of these.
     let buffers = WebSocketConfig::default().read_buffer_size(8 * 1_024).write_buffer_size(0);
     // No delay: a frame is not to wait for the acknowledgement of the one before.
-    let connecting =
-        tokio_tungstenite::connect_async_with_config(config.url.as_str(), Some(buffers), true);
-    let (socket, _) = timeout(PATIENCE, connecting)
-        .await
-        .map_err(|_| CarrierError::ConnectTimedOut(config.url.clone()))?
-        .map_err(|source| CarrierError::Connect {
-            url: config.url.clone(),
-            source: Box::new(source),
-        })?;
-    Ok(carry(config, script, socket).await)
+    let connecting = tokio_tungstenite::connect_async_with_config(url, Some(buffers), true);
+    let connected = timeout(PATIENCE, connecting).await;
+    let (socket, _) =
+        connected.map_err(|_| CarrierError::ConnectTimedOut(url.to_owned()))?.map_err(
+            |source| CarrierError::Connect { url: url.to_owned(), source: Box::new(source) },
+        )?;
+    Ok(socket)
 }
 
 /// Carries a call over a socket that is open, and follows the script until either side ends it.
@@ -154,6 +177,8 @@ struct Line<S> {
     marks: u64,
     malformed: u64,
     lateness: Vec<Duration>,
+    /// Of the message being read.
+    payload: Vec<u8>,
 }
 
 impl<S: CarrierSocket> Line<S> {
@@ -178,6 +203,7 @@ impl<S: CarrierSocket> Line<S> {
             marks: 0,
             malformed: 0,
             lateness: Vec::new(),
+            payload: Vec::new(),
         }
     }
 
@@ -202,17 +228,7 @@ impl<S: CarrierSocket> Line<S> {
 
     fn greet(&mut self) {
         self.post(json!({"event": "connected", "protocol": "Call", "version": "1.0.0"}));
-        let start = json!({
-            "event": "start",
-            "start": {
-                "accountSid": self.config.account_sid,
-                "streamSid": self.config.stream_sid,
-                "callSid": self.config.call_sid,
-                "tracks": ["inbound"],
-                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-                "customParameters": self.config.custom_parameters,
-            },
-        });
+        let start = json!({"event": "start", "start": self.config.start()});
         self.post(start);
     }
 
@@ -347,13 +363,13 @@ impl<S: CarrierSocket> Line<S> {
         }
     }
 
-    fn post(&mut self, message: serde_json::Value) {
+    fn post(&mut self, message: Value) {
         let message = self.stamp(message);
         self.enqueue(message);
     }
 
     /// Adds what every message carries.
-    fn stamp(&mut self, mut message: serde_json::Value) -> String {
+    fn stamp(&mut self, mut message: Value) -> String {
         if message["event"] != "connected" {
             self.sequence += 1;
             message["sequenceNumber"] = self.sequence.to_string().into();
@@ -395,19 +411,8 @@ impl<S: CarrierSocket> Line<S> {
     }
 
     fn handle(&mut self, text: &str) {
-        let Ok(message) = serde_json::from_str::<ServerMessage<'_>>(text) else {
-            self.malformed += 1;
-            return;
-        };
-        match (message.event, message.media, message.mark) {
-            ("media", Some(media), _) => match STANDARD.decode(media.payload) {
-                Ok(payload) => self.model.media(&payload),
-                Err(_) => self.malformed += 1,
-            },
-            ("mark", _, Some(mark)) => self.model.mark(mark.name),
-            ("clear", ..) => self.model.clear(),
-            _ => self.malformed += 1,
-        }
+        let obeyed = obey(text, &mut self.model, &mut self.payload);
+        self.malformed += u64::from(obeyed.is_err());
     }
 
     /// After `stop`: the server is to close.
@@ -422,22 +427,4 @@ impl<S: CarrierSocket> Line<S> {
         // A server that does not close is left.
         let _ = timeout(PATIENCE, closed).await;
     }
-}
-
-#[derive(Deserialize)]
-struct ServerMessage<'a> {
-    event: &'a str,
-    #[serde(borrow)]
-    media: Option<ServerMedia<'a>>,
-    mark: Option<ServerMark>,
-}
-
-#[derive(Deserialize)]
-struct ServerMedia<'a> {
-    payload: &'a str,
-}
-
-#[derive(Deserialize)]
-struct ServerMark {
-    name: String,
 }

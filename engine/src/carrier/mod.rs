@@ -11,11 +11,14 @@ pub mod memory;
 pub mod playout_model;
 pub mod record;
 pub mod script;
+mod server_message;
 pub mod webhook;
 
 pub use client::{CarrierConfig, CarrierError, CarrierSocket, carry, place_call};
+pub(crate) use client::{PATIENCE, open};
 pub use impairment::{Fault, Impairments};
 pub use line_echo::LineEcho;
 pub use record::{CallEnd, CallRecord};
 pub use script::{Action, CallerScript, Cue, When};
+pub(crate) use server_message::obey;
 pub use webhook::{Dialled, Webhook};

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod eval;
 pub mod models;
+pub mod organisation;
 pub mod replay;
 pub mod serve;
 mod what_if;
@@ -59,6 +60,11 @@ pub enum Command {
 
     /// List, fetch and check the models
     Models(ModelsArgs),
+
+    /// List the organisations that share this engine, or add one
+    ///
+    /// Each has keys of its own, and sees nothing of the others'.
+    Organisation(OrganisationArgs),
 
     /// Say what is missing for calls to work, and how to mend it
     Doctor(DoctorArgs),
@@ -163,6 +169,32 @@ pub enum ModelsCommand {
         /// other that is here]
         #[arg(value_name = "MODEL")]
         ids: Vec<String>,
+    },
+}
+
+/// `causerie organisation`
+#[derive(Debug, Args)]
+pub struct OrganisationArgs {
+    /// Where the database is [default: data]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<String>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: OrganisationCommand,
+}
+
+/// What to do with the organisations.
+#[derive(Debug, Subcommand)]
+pub enum OrganisationCommand {
+    /// Show every organisation: its id, when it was made, its name
+    List,
+
+    /// Make one, and print its keys
+    Add {
+        /// What it is called
+        #[arg(long)]
+        name: Option<String>,
     },
 }
 
@@ -328,6 +360,7 @@ impl Cli {
                 set("data_dir", args.data_dir.clone());
             }
             Command::Replay(args) => set("data_dir", args.data_dir.clone()),
+            Command::Organisation(args) => set("data_dir", args.data_dir.clone()),
             // What they print would be buried.
             Command::Bench(_) | Command::Demo(_) | Command::Eval(_) => {
                 sources.defaults.insert("log.filter", "warn".to_owned());

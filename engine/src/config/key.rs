@@ -118,6 +118,14 @@ pub(super) const KEYS: &[Key] = &[
         about: "The key for calls from a browser, likewise.",
     },
     Key {
+        name: "encryption_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "what-openssl-rand-base64-32-prints" },
+        about: "What credentials and other secrets in the database are sealed with: a long random \
+                text. It cannot be changed later. Unset: one is made at the first start and kept \
+                in encryption.key in data_dir; back it up, but not beside the database.",
+    },
+    Key {
         name: "assistant",
         kind: Kind::Path,
         preset: Unset { example: "assistant.json" },

@@ -7,6 +7,7 @@
 mod assistant;
 mod background;
 mod call;
+mod checked;
 mod example;
 mod key;
 mod phone_number;
@@ -18,6 +19,8 @@ mod secret;
 mod server_url;
 mod sources;
 mod spelling;
+mod squad;
+mod token;
 mod tool;
 mod validation;
 
@@ -28,8 +31,9 @@ use std::time::Duration;
 pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
 pub use call::{CallProblem, new_call};
+pub use checked::{Checked, assistant_check};
 pub use example::annotated;
-pub use phone_number::{destination, phone_number_problems};
+pub use phone_number::{destination, phone_number_check};
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
 pub use public_url::PublicUrl;
@@ -37,9 +41,12 @@ pub use secret::Secret;
 pub use server_url::ServerUrl;
 pub use sources::{Origin, Sources};
 pub use spelling::nearest;
-pub use tool::tool_problems;
+pub use squad::squad_check;
+pub use token::new_token;
+pub use tool::tool_check;
 
 use reader::Reader;
+use validation::Validation;
 
 /// The process's exit code where the configuration cannot be used: `EX_USAGE` of sysexits.h.
 pub const EXIT_CODE: u8 = 64;
@@ -66,6 +73,8 @@ pub struct Config {
     pub private_key: Option<Secret>,
     /// What a browser asks with; `None`: made at the first start.
     pub public_key: Option<Secret>,
+    /// What secrets are sealed with at rest; `None`: the key in the data directory.
+    pub encryption_key: Option<Secret>,
     /// A JSON file with the assistant; `None`: the built-in one.
     pub assistant: Option<PathBuf>,
     /// What holds where the assistant says nothing.
@@ -227,6 +236,7 @@ impl Config {
             drain: Duration::from_secs(reader.integer("drain_seconds")),
             private_key: reader.optional_secret("private_key"),
             public_key: reader.optional_secret("public_key"),
+            encryption_key: reader.optional_secret("encryption_key"),
             assistant: reader.optional_path("assistant"),
             defaults,
             background,

@@ -1,6 +1,7 @@
 //! A phone number: `POST /phone-number`.
 
 use super::assistant;
+use super::checked::Checked;
 use super::validation::Validation;
 use crate::tools::Destination;
 
@@ -13,13 +14,13 @@ pub fn destination(json: &serde_json::Value) -> Option<Destination> {
     assistant::transfer_destination(&wire, "destination", "", &mut Validation::default())
 }
 
-/// What is wrong with a phone number, in the words of Vapi's API; empty: nothing.
-pub fn phone_number_problems(json: &str) -> Vec<String> {
+/// Checks a phone number.
+pub fn phone_number_check(json: &str) -> Checked {
     let mut check = Validation::of("phoneNumber");
     if let Some(wire) = check.read::<wire::PhoneNumber>(json) {
         validate(&wire, &mut check);
     }
-    check.finish().0
+    check.into()
 }
 
 fn validate(wire: &wire::PhoneNumber, check: &mut Validation) {
@@ -59,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_number_of_twilios_needs_its_account() {
-        let problems = |json: serde_json::Value| phone_number_problems(&json.to_string());
+        let problems = |json: serde_json::Value| phone_number_check(&json.to_string()).problems;
         let sound = json!({"provider": "twilio", "number": "+33123456789", "smsEnabled": false,
             "twilioAccountSid": "AC1", "twilioAuthToken": "t", "name": "Accueil"});
         assert_eq!(problems(sound), [""; 0]);

@@ -1,15 +1,16 @@
 //! A tool by itself: `POST /tool`.
 
 use super::assistant;
+use super::checked::Checked;
 use super::validation::Validation;
 
-/// What is wrong with a tool, in the words of Vapi's API; empty: nothing.
-pub fn tool_problems(json: &str) -> Vec<String> {
+/// Checks a tool.
+pub fn tool_check(json: &str) -> Checked {
     let mut check = Validation::of("model.tools");
     if let Some(wire) = check.read::<wire::Tool>(json) {
         assistant::tool(&wire, "", "", &mut check);
     }
-    check.finish().0
+    check.into()
 }
 
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests {
 
     #[test]
     fn a_tool_is_read_as_it_is_in_an_assistant() {
-        let problems = |json: serde_json::Value| tool_problems(&json.to_string());
+        let problems = |json: serde_json::Value| tool_check(&json.to_string()).problems;
         let sound = json!({"type": "function", "async": false, "server": {"url": "https://x.io"},
             "messages": [], "function": {"name": "checkAvailability", "strict": true}});
         assert_eq!(problems(sound), [""; 0]);

@@ -218,6 +218,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
             "workflowId",
         ],
     ),
+    ("squad.members", &["assistantVersion"]),
     ("phoneNumber.server", SERVER),
     ("phoneNumber.fallbackDestination", DESTINATION),
     ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),

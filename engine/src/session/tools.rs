@@ -116,33 +116,32 @@ impl Tools {
         if let Some(input) = self.inputs.pop_front() {
             return Poll::Ready(input);
         }
-        let (turn, id, progress) = loop {
-            match self.progress.poll_recv(cx) {
-                Poll::Ready(Some((_, _, Progress::Forwarding(to)))) => self.forwarding = Some(to),
-                Poll::Ready(Some(told)) => break told,
-                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
-            }
-        };
-        match progress {
-            // Taken above.
-            Progress::Forwarding(_) => Poll::Pending,
-            Progress::Forwarded => {
-                Poll::Ready(Input::EndCall { reason: EndReason::AssistantForwardedCall })
-            }
-            Progress::Say(text) => {
-                Poll::Ready(Input::ToolMessage { turn, id: id.into(), text: text.into() })
-            }
-            Progress::Done(Answer { result, spoken }) => {
-                self.forwarding = None;
-                self.running.retain(|running| running.turn != turn || running.id != id);
-                let answered = spoken.is_some();
-                if let Some(Spoken { text, end_call_after }) = spoken {
-                    self.inputs.push_back(Input::Say { text: text.into(), end_call_after });
+        while let Poll::Ready(Some((turn, id, progress))) = self.progress.poll_recv(cx) {
+            match progress {
+                Progress::Forwarding(to) => self.forwarding = Some(to),
+                Progress::Forwarded => {
+                    let reason = EndReason::AssistantForwardedCall;
+                    return Poll::Ready(Input::EndCall { reason });
                 }
-                let (id, result) = (id.into(), result.into());
-                Poll::Ready(Input::ToolResult { turn, id, result, answered })
+                Progress::Say(text) => {
+                    let (id, text) = (id.into(), text.into());
+                    return Poll::Ready(Input::ToolMessage { turn, id, text });
+                }
+                Progress::Done(answer) => return Poll::Ready(self.on_done(turn, id, answer)),
             }
         }
+        Poll::Pending
+    }
+
+    fn on_done(&mut self, turn: TurnId, id: String, answer: Answer) -> Input<'static> {
+        let Answer { result, spoken } = answer;
+        self.forwarding = None;
+        self.running.retain(|running| running.turn != turn || running.id != id);
+        let answered = spoken.is_some();
+        if let Some(Spoken { text, end_call_after }) = spoken {
+            self.inputs.push_back(Input::Say { text: text.into(), end_call_after });
+        }
+        Input::ToolResult { turn, id: id.into(), result: result.into(), answered }
     }
 }
 

@@ -9,8 +9,10 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
+use sqlx::{Row as _, SqlSafeStr as _, Sqlite, Transaction};
 
+use super::seal::{KEY_FILE, Seal};
+use crate::config::Secret;
 use crate::recording;
 
 /// The database's file in the data directory.
@@ -26,12 +28,14 @@ const BUSY: Duration = Duration::from_secs(10);
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
+    (3, "resources", include_str!("migrations/0003_resources.sql")),
 ];
 
 /// Everything that outlives the process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(super) pool: SqlitePool,
+    pub(super) seal: Seal,
 }
 
 /// Why the store did not do what it was asked to.
@@ -55,6 +59,18 @@ pub enum StoreError {
         /// The system's words.
         source: io::Error,
     },
+    /// A secret cannot be opened: its row was changed by hand.
+    #[error("the database holds a secret that was not sealed here")]
+    Sealed,
+    /// The database was sealed under another key.
+    #[error(
+        "the secrets in the database were sealed with another key: set `encryption_key`, or restore \
+         {key_file} in the data directory, to what it was"
+    )]
+    WrongKey {
+        /// The key's file.
+        key_file: &'static str,
+    },
     /// The system has no randomness to give.
     #[error("no key could be drawn: {0}")]
     Randomness(#[from] getrandom::Error),
@@ -70,12 +86,22 @@ impl StoreError {
 
 impl Store {
     /// Opens the database in `data_dir`, makes it where there is none, and brings it up to date.
-    /// It is for this user only.
+    /// It is for this user only. Its secrets are sealed with the key beside it, which is drawn
+    /// where there is none.
     ///
     /// # Errors
     ///
-    /// Where it cannot be opened, or is newer than this program.
+    /// Where it cannot be opened, is newer than this program, or was sealed with another key.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with_key(data_dir, None).await
+    }
+
+    /// The same with this key, which lies elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub async fn open_with_key(data_dir: &Path, key: Option<&Secret>) -> Result<Self, StoreError> {
         let path = data_dir.join(DATABASE_FILE);
         let failed = |source| StoreError::File { path: path.display().to_string(), source };
         recording::make_private_directory(data_dir).map_err(failed)?;
@@ -91,7 +117,36 @@ impl Store {
         let pool =
             SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
         migrations().run(&pool).await?;
-        Ok(Self { pool })
+        let seal = match key {
+            Some(key) => Seal::new(key),
+            None => Seal::of_directory(data_dir).map_err(|source| StoreError::File {
+                path: data_dir.join(KEY_FILE).display().to_string(),
+                source,
+            })?,
+        };
+        let store = Self { pool, seal };
+        store.check_seal().await?;
+        Ok(store)
+    }
+
+    /// The first key that is used is the one that stays.
+    async fn check_seal(&self) -> Result<(), StoreError> {
+        const NAME: &str = "seal";
+        sqlx::query(
+            "INSERT INTO signing_keys (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(NAME)
+        .bind(self.seal.close(NAME, NAME))
+        .execute(&self.pool)
+        .await?;
+        let row = sqlx::query("SELECT value FROM signing_keys WHERE name = $1")
+            .bind(NAME)
+            .fetch_one(&self.pool)
+            .await?;
+        match self.seal.open(NAME, row.try_get("value")?).as_deref() {
+            Ok(NAME) => Ok(()),
+            _ => Err(StoreError::WrongKey { key_file: KEY_FILE }),
+        }
     }
 
     /// A transaction that writes. It takes its turn at the beginning, so that it never fails in

@@ -13,6 +13,15 @@ pub struct Page {
     pub updated: Span,
 }
 
+/// Which resources of a kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceFilter {
+    /// By age.
+    pub page: Page,
+    /// Those with one of these ids; `None`: all.
+    pub ids: Option<Vec<String>>,
+}
+
 impl Default for Page {
     fn default() -> Self {
         Self { limit: 100, created: Span::default(), updated: Span::default() }

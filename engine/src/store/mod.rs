@@ -13,14 +13,16 @@ mod link;
 mod outbox;
 mod report;
 mod resource;
+mod seal;
 mod timestamp;
 
 pub use call::{CallFilter, CallRecord, NewMessage, Progress};
 pub use database::{DATABASE_FILE, Store, StoreError};
-pub use filter::{Page, Span};
-pub use key::{FirstOrganisation, KeyKind};
+pub use filter::{Page, ResourceFilter, Span};
+pub use key::{FirstOrganisation, KeyKind, KeyRecord};
 pub use link::{Links, Track};
 pub use outbox::Pending;
 pub use report::{CallReport, Reporter, Said, StageTimes, Turn, ended_reason};
 pub use resource::{Collection, Resource};
+pub use seal::KEY_FILE;
 pub use timestamp::Timestamp;

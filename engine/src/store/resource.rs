@@ -1,14 +1,15 @@
-//! Assistants, tools and phone numbers: documents with an owner.
+//! Assistants, squads, tools, phone numbers and the like: documents with an owner.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 use uuid::Uuid;
 
 use super::database::{Store, StoreError};
-use super::filter::Page;
+use super::filter::ResourceFilter;
+use super::seal::Broken;
 use super::timestamp::Timestamp;
 
 /// Which documents.
@@ -16,17 +17,28 @@ use super::timestamp::Timestamp;
 pub enum Collection {
     /// `/assistant`.
     Assistants,
+    /// `/credential`.
+    Credentials,
     /// `/phone-number`.
     PhoneNumbers,
+    /// `/squad`.
+    Squads,
     /// `/tool`.
     Tools,
 }
 
 impl Collection {
+    /// Its documents hold other people's keys.
+    const fn is_sealed(self) -> bool {
+        matches!(self, Self::Credentials | Self::PhoneNumbers)
+    }
+
     const fn table(self) -> &'static str {
         match self {
             Self::Assistants => "assistants",
+            Self::Credentials => "credentials",
             Self::PhoneNumbers => "phone_numbers",
+            Self::Squads => "squads",
             Self::Tools => "tools",
         }
     }
@@ -61,10 +73,8 @@ impl Resource {
     }
 
     fn number(&self, collection: Collection) -> Option<&str> {
-        match collection {
-            Collection::PhoneNumbers => self.document.get("number").and_then(Value::as_str),
-            Collection::Assistants | Collection::Tools => None,
-        }
+        let number = self.document.get("number").and_then(Value::as_str);
+        number.filter(|_| collection == Collection::PhoneNumbers)
     }
 }
 
@@ -79,10 +89,8 @@ impl Store {
         collection: Collection,
         resource: &Resource,
     ) -> Result<bool, StoreError> {
-        let (column, place) = match collection {
-            Collection::PhoneNumbers => (", number", ", $6"),
-            Collection::Assistants | Collection::Tools => ("", ""),
-        };
+        let numbered = collection == Collection::PhoneNumbers;
+        let (column, place) = if numbered { (", number", ", $6") } else { ("", "") };
         let sql = format!(
             "INSERT INTO {} (id, organisation_id, created_at, updated_at, document{column}) \
              VALUES ($1, $2, $3, $4, $5{place})",
@@ -93,8 +101,8 @@ impl Store {
             .bind(resource.organisation.to_string())
             .bind(resource.created_at.as_micros())
             .bind(resource.updated_at.as_micros())
-            .bind(serde_json::to_string(&resource.document)?);
-        if collection == Collection::PhoneNumbers {
+            .bind(self.written(collection, resource)?);
+        if numbered {
             query = query.bind(resource.number(collection));
         }
         unless_duplicate(query.execute(&self.pool).await)
@@ -121,7 +129,7 @@ impl Store {
             .bind(organisation.to_string())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(read).transpose()
+        row.map(|row| self.read(collection, &row)).transpose()
     }
 
     /// This organisation's documents, the newest first.
@@ -133,24 +141,29 @@ impl Store {
         &self,
         collection: Collection,
         organisation: Uuid,
-        page: Page,
+        filter: &ResourceFilter,
     ) -> Result<Vec<Resource>, StoreError> {
-        let sql = format!(
-            "SELECT id, organisation_id, created_at, updated_at, document FROM {} \
-             WHERE organisation_id = $1 AND created_at >= $2 AND created_at < $3 \
-             AND updated_at >= $4 AND updated_at < $5 ORDER BY created_at DESC, id LIMIT $6",
-            collection.table()
+        let mut query = sqlx::QueryBuilder::<Sqlite>::new(
+            "SELECT id, organisation_id, created_at, updated_at, document FROM ",
         );
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(organisation.to_string())
-            .bind(page.created.from.as_micros())
-            .bind(page.created.until.as_micros())
-            .bind(page.updated.from.as_micros())
-            .bind(page.updated.until.as_micros())
-            .bind(i64::from(page.limit))
-            .fetch_all(&self.pool)
-            .await?;
-        rows.into_iter().map(read).collect()
+        query.push(collection.table()).push(" WHERE organisation_id = ");
+        query.push_bind(organisation.to_string());
+        let page = filter.page;
+        query.push(" AND created_at >= ").push_bind(page.created.from.as_micros());
+        query.push(" AND created_at < ").push_bind(page.created.until.as_micros());
+        query.push(" AND updated_at >= ").push_bind(page.updated.from.as_micros());
+        query.push(" AND updated_at < ").push_bind(page.updated.until.as_micros());
+        if let Some(ids) = &filter.ids {
+            query.push(" AND id IN (");
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(id.clone());
+            }
+            query.push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id LIMIT ").push_bind(i64::from(page.limit));
+        let rows = query.build().fetch_all(&self.pool).await?;
+        rows.iter().map(|row| self.read(collection, row)).collect()
     }
 
     /// Puts `resource` in the place of what is there. `false`: there is nothing, or another phone
@@ -164,21 +177,19 @@ impl Store {
         collection: Collection,
         resource: &Resource,
     ) -> Result<bool, StoreError> {
-        let number = match collection {
-            Collection::PhoneNumbers => ", number = $5",
-            Collection::Assistants | Collection::Tools => "",
-        };
+        let numbered = collection == Collection::PhoneNumbers;
+        let number = if numbered { ", number = $5" } else { "" };
         let sql = format!(
             "UPDATE {} SET document = $1, updated_at = $2{number} \
              WHERE id = $3 AND organisation_id = $4",
             collection.table()
         );
         let mut query = sqlx::query(AssertSqlSafe(sql))
-            .bind(serde_json::to_string(&resource.document)?)
+            .bind(self.written(collection, resource)?)
             .bind(resource.updated_at.as_micros())
             .bind(resource.id.to_string())
             .bind(resource.organisation.to_string());
-        if collection == Collection::PhoneNumbers {
+        if numbered {
             query = query.bind(resource.number(collection));
         }
         unless_duplicate(query.execute(&self.pool).await)
@@ -205,7 +216,7 @@ impl Store {
             .bind(organisation.to_string())
             .fetch_optional(&self.pool)
             .await?;
-        row.map(read).transpose()
+        row.map(|row| self.read(collection, &row)).transpose()
     }
 
     /// The phone number that is `number`, whoever has it.
@@ -221,7 +232,7 @@ impl Store {
         .bind(number)
         .fetch_optional(&self.pool)
         .await?;
-        row.map(read).transpose()
+        row.map(|row| self.read(Collection::PhoneNumbers, &row)).transpose()
     }
 
     /// Every phone number of the installation.
@@ -235,8 +246,41 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(read).collect()
+        rows.iter().map(|row| self.read(Collection::PhoneNumbers, row)).collect()
     }
+
+    /// A document as it is kept.
+    fn written(&self, collection: Collection, resource: &Resource) -> Result<String, StoreError> {
+        let text = serde_json::to_string(&resource.document)?;
+        Ok(match collection.is_sealed() {
+            true => self.seal.close(&place(collection, resource.id), &text),
+            false => text,
+        })
+    }
+
+    fn read(&self, collection: Collection, row: &SqliteRow) -> Result<Resource, StoreError> {
+        let resource_id = id(row, "id")?;
+        let kept: &str = row.try_get("document")?;
+        let document = match collection.is_sealed() {
+            true => {
+                let opened = self.seal.open(&place(collection, resource_id), kept);
+                serde_json::from_str(&opened.map_err(|Broken| StoreError::Sealed)?)?
+            }
+            false => serde_json::from_str(kept)?,
+        };
+        Ok(Resource {
+            id: resource_id,
+            organisation: id(row, "organisation_id")?,
+            created_at: Timestamp::from_micros(row.try_get("created_at")?),
+            updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
+            document,
+        })
+    }
+}
+
+/// What a sealed document is bound to.
+fn place(collection: Collection, id: Uuid) -> String {
+    format!("{}/{id}", collection.table())
 }
 
 fn unless_duplicate(
@@ -249,19 +293,38 @@ fn unless_duplicate(
     }
 }
 
-fn read(row: SqliteRow) -> Result<Resource, StoreError> {
-    Ok(Resource {
-        id: id(&row, "id")?,
-        organisation: id(&row, "organisation_id")?,
-        created_at: Timestamp::from_micros(row.try_get("created_at")?),
-        updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
-        document: serde_json::from_str(row.try_get("document")?)?,
-    })
-}
-
 pub(super) fn id(row: &SqliteRow, column: &str) -> Result<Uuid, StoreError> {
     let text: &str = row.try_get(column)?;
     Uuid::parse_str(text).map_err(|error| {
         sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) }.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_secret_is_not_in_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path()).await.expect("a store");
+        let owner = store.first_organisation(None, None).await.expect("an organisation").id;
+        let document = json!({"provider": "openai", "apiKey": "hunter2-and-more"});
+        let Value::Object(document) = document else { panic!("an object") };
+        let made = Resource::new(owner, document);
+        for collection in [Collection::Credentials, Collection::PhoneNumbers] {
+            assert!(store.insert(collection, &made).await.expect("kept"));
+            let found = store.resource(collection, owner, made.id).await.expect("an answer");
+            assert_eq!(found.map(|found| found.document), Some(made.document.clone()));
+        }
+        store.close().await;
+        let file = std::fs::read(folder.path().join(super::super::DATABASE_FILE)).expect("a file");
+        assert!(!file.windows(16).any(|bytes| bytes == b"hunter2-and-more"));
+
+        std::fs::write(folder.path().join(super::super::KEY_FILE), "another").expect("written");
+        let refused = Store::open(folder.path()).await;
+        assert!(matches!(refused, Err(StoreError::WrongKey { .. })), "{refused:?}");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +9,7 @@ use super::run::{Invocation, Lost};
 use super::{Ending, Tool};
 use crate::backoff::{Failure, pause};
 use crate::config::Server;
+use crate::http::{self, BodyError};
 
 /// The longest answer that is read, in bytes: a model reads no more.
 const LONGEST_ANSWER: usize = 256 << 10;
@@ -37,17 +37,7 @@ pub(super) async fn ask(
     about: &Map<String, Value>,
 ) -> Result<Answered, Lost> {
     let body = body(tool, call, about).to_string();
-    let request = || {
-        let mut request = client
-            .post(server.url.expose())
-            .timeout(server.timeout)
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.clone());
-        for (name, value) in &server.headers {
-            request = request.header(name, value.expose());
-        }
-        request
-    };
+    let request = || http::post(client, server).body(body.clone());
     let (status, text) = send(request, server.backoff.as_ref()).await?;
     match read(&text, &call.id) {
         Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),
@@ -77,20 +67,19 @@ pub(super) async fn send(
 }
 
 async fn once(request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), Lost> {
-    // Its URL may hold a secret.
-    let lost = |error: reqwest::Error| match error.is_timeout() {
-        true => Lost::TimedOut,
-        false => Lost::Unreachable(error.without_url().to_string()),
-    };
-    let mut answer = request.send().await.map_err(lost)?;
-    let mut text = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(lost)? {
-        if text.len() + piece.len() > LONGEST_ANSWER {
-            return Err(Lost::TooLong);
+    let answer = request.send().await.map_err(BodyError::from)?;
+    let status = answer.status();
+    Ok((status, http::body(answer, LONGEST_ANSWER).await?))
+}
+
+impl From<BodyError> for Lost {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::TooLong,
+            BodyError::Lost(error) if error.is_timeout() => Self::TimedOut,
+            BodyError::Lost(error) => Self::Unreachable(error.to_string()),
         }
-        text.extend_from_slice(&piece);
     }
-    Ok((answer.status(), text))
 }
 
 /// The message, in all the shapes that products read: arguments are objects.

@@ -13,6 +13,8 @@ use super::report;
 use super::retry::pause;
 use super::subscription::Subscription;
 use crate::backoff::Failure;
+use crate::config::Server;
+use crate::http;
 use crate::store::{Pending, Store, StoreError, Timestamp};
 
 /// Calls whose messages are underway at a time.
@@ -24,9 +26,6 @@ const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 /// Names the message, the same at each try, so that a server can tell a repetition.
 pub const MESSAGE_ID: &str = "x-message-id";
 
-/// The secret that the server knows.
-const SECRET: &str = "x-vapi-secret";
-
 /// The task that delivers.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -36,17 +35,10 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     /// Starts it, with what the last process left behind. `mail` is notified when there is more.
-    ///
-    /// # Errors
-    ///
-    /// Where no HTTP client can be made.
-    pub(crate) fn start(store: Store, mail: Arc<Notify>) -> Result<Self, reqwest::Error> {
-        // A redirect would take the secret to somebody else.
-        let client =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    pub(crate) fn start(store: Store, client: reqwest::Client, mail: Arc<Notify>) -> Self {
         let (stop, stopping) = watch::channel(false);
         let task = tokio::spawn(deliver(store, client, mail, stopping));
-        Ok(Self { stop, task })
+        Self { stop, task }
     }
 
     /// Delivers what is due, for at most `limit`; the rest waits for the next start.
@@ -161,21 +153,10 @@ async fn post(
     message: &Pending,
     body: Vec<u8>,
 ) -> Result<(), (Failure, String)> {
-    let server = &subscription.server;
-    let mut request = client
-        .post(server.url.as_deref().unwrap_or_default())
-        .timeout(subscription.timeout())
-        .header(reqwest::header::CONTENT_TYPE, "application/json")
-        .header(MESSAGE_ID, message.id.to_string());
-    for (name, value) in server.headers.iter().flatten() {
-        // Others were refused when the assistant was stored.
-        if let Some(value) = value.as_str() {
-            request = request.header(name, value);
-        }
-    }
-    if let Some(secret) = &server.secret {
-        request = request.header(SECRET, secret);
-    }
+    let Some(server) = Server::of(&subscription.server) else {
+        return Err((Failure::Unreachable, "the server's url is not one".to_owned()));
+    };
+    let request = http::post(client, &server).header(MESSAGE_ID, message.id.to_string());
     match request.body(body).send().await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => {

@@ -1,7 +1,5 @@
 //! Which messages about a call a customer's server is sent.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 /// What Vapi sends where `serverMessages` is absent.
@@ -18,9 +16,6 @@ const BY_DEFAULT: &[&str] = &[
     "transfer-destination-request",
     "user-interrupted",
 ];
-
-/// Vapi's `timeoutSeconds` where nobody sends one.
-const TIMEOUT: f64 = 20.0;
 
 /// A server, and what it wants to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,12 +38,6 @@ impl Subscription {
     /// A transcript is wanted: by either of its two names.
     pub fn wants_transcript(&self, is_final: bool) -> bool {
         self.wants("transcript") || is_final && self.wants("transcript[transcriptType=\"final\"]")
-    }
-
-    /// How long to wait for its answer.
-    pub fn timeout(&self) -> Duration {
-        let seconds = self.server.timeout_seconds.unwrap_or(TIMEOUT);
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(20))
     }
 }
 

@@ -5,11 +5,13 @@
 mod calls;
 mod fixtures;
 mod kill;
+mod keys;
 mod outbound;
 mod receiver;
 mod requests;
 mod resources;
 mod restart;
+mod squads;
 mod stage;
 mod tools;
 mod twilio;

@@ -67,7 +67,7 @@ pub(crate) struct Caller {
     closed_at: Option<Instant>,
     /// How long the turn's speech was so far, pauses left out.
     voiced: Duration,
-    /// The recogniser has written punctuation in this call.
+    /// The recogniser has written punctuation or a capital in this call: it is one that does.
     punctuates: bool,
     /// The recogniser has settled words in this call: it is one that does.
     settles: bool,
@@ -194,7 +194,7 @@ impl Caller {
         let known = self.pieces.iter_mut().find(|piece| piece.segment == Some(segment));
         let text = text.trim();
         self.settles |= stability != Stability::Partial && !text.is_empty();
-        self.punctuates |= text.contains(['.', ',', '?', '!']);
+        self.punctuates |= text.contains(['.', ',', '?', '!']) || is_capitalised(text);
         if let Some(piece) = known {
             piece.stability = stability;
             piece.covers = piece.covers.max(covers);
@@ -293,6 +293,12 @@ impl Caller {
             self.text.push_str(&piece.text);
         }
     }
+}
+
+/// Begins with a capital and goes on in small letters, unlike what a recogniser writes that knows
+/// one case only.
+fn is_capitalised(text: &str) -> bool {
+    text.starts_with(char::is_uppercase) && text.contains(char::is_lowercase)
 }
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ pub const MOST: Duration = Duration::from_millis(750);
 /// The longest wait after "and", "the", "pour": the sentence must go on, but the caller may be
 /// lost.
 pub const MOST_OPEN: Duration = Duration::from_millis(1_600);
+/// The least wait for free speech without a full stop, from a recogniser that writes them: it heard
+/// the sentence, and does not take it for a whole one, whatever the turn model says. Pauses in
+/// mid-sentence last about 600 ms, and as the voice gate sees them up to 250 ms more.
+pub const LEAST_UNSTOPPED: Duration = Duration::from_millis(900);
+/// The longest wait there.
+pub const MOST_UNSTOPPED: Duration = Duration::from_millis(1_100);
 /// The longest wait after "uh": the caller holds the floor on purpose.
 pub const MOST_HESITATING: Duration = Duration::from_millis(1_500);
 /// Silence that ends a dictation whose end cannot be known: longer than the pauses of people who
@@ -94,6 +100,17 @@ pub struct Evidence {
     pub dictated: Option<(Kind, Progress)>,
     /// How slowly the caller speaks, in thousandths of the usual time for a syllable.
     pub slowness: u16,
+}
+
+impl Evidence {
+    /// Free speech without a full stop, from a recogniser that writes them. Short answers are
+    /// often written without.
+    pub fn is_unstopped(&self) -> bool {
+        self.punctuates
+            && self.dictated.is_none()
+            && self.expectation == Expectation::Open
+            && matches!(self.shape, Shape::Plain | Shape::Comma)
+    }
 }
 
 /// What decided a turn's end.
@@ -157,16 +174,19 @@ fn said(evidence: &Evidence) -> Duration {
         // "Allô ?" is whole, short as it is.
         odds = odds.min(0);
     }
-    let (more, scale, most) = match evidence.shape {
-        Shape::Closed => (-250, FLUENT_MS, MOST),
-        Shape::Stopped => (-150, FLUENT_MS, MOST),
-        Shape::Plain if evidence.punctuates => (50, FLUENT_MS, MOST),
-        Shape::Plain => (0, FLUENT_MS, MOST),
-        Shape::Comma => (100, FLUENT_MS, MOST),
+    let (more, scale, bounds) = match evidence.shape {
+        Shape::Closed => (-250, FLUENT_MS, (LEAST, MOST)),
+        Shape::Stopped => (-150, FLUENT_MS, (LEAST, MOST)),
+        Shape::Plain | Shape::Comma if evidence.is_unstopped() => {
+            (110, PLANNING_MS, (LEAST_UNSTOPPED, MOST_UNSTOPPED))
+        }
+        Shape::Plain if evidence.punctuates => (50, FLUENT_MS, (LEAST, MOST)),
+        Shape::Plain => (0, FLUENT_MS, (LEAST, MOST)),
+        Shape::Comma => (100, FLUENT_MS, (LEAST, MOST)),
         // The words weigh more than everything that speaks against them.
-        Shape::Open if heard_more => (250 - odds.min(0), HESITATING_MS, MOST_OPEN),
-        Shape::Open => (250 - odds.min(0), PLANNING_MS, MOST_OPEN),
-        Shape::Hesitating => (300 - odds.min(0), HESITATING_MS, MOST_HESITATING),
+        Shape::Open if heard_more => (250 - odds.min(0), HESITATING_MS, (LEAST, MOST_OPEN)),
+        Shape::Open => (250 - odds.min(0), PLANNING_MS, (LEAST, MOST_OPEN)),
+        Shape::Hesitating => (300 - odds.min(0), HESITATING_MS, (LEAST, MOST_HESITATING)),
     };
     odds += more;
     odds += score.map_or(0, |score| interpolate(SCORE, i64::from(score)));
@@ -184,7 +204,7 @@ fn said(evidence: &Evidence) -> Duration {
     let scale = scale * i64::from(slowness);
     let millis = CLOSING_MS + scale * nats / 100_000;
     let wait = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
-    wait.clamp(LEAST, most)
+    wait.clamp(bounds.0, bounds.1)
 }
 
 /// Time the voice gate takes to close: no pause that is shorter is seen.
@@ -474,6 +494,18 @@ mod tests {
     fn missing_punctuation_counts_only_where_there_is_some() {
         let plain = Evidence { score: score(0.6), ..PLAIN };
         assert!(ms(Evidence { punctuates: true, ..plain }) > ms(plain));
+    }
+
+    #[test]
+    fn free_speech_that_was_given_no_full_stop_goes_on() {
+        for shape in [Shape::Plain, Shape::Comma] {
+            for sure in [None, score(0.01), score(0.5), score(0.98)] {
+                let paused = Evidence { score: sure, shape, punctuates: true, ..PLAIN };
+                assert!((900..=1_100).contains(&ms(paused)), "{shape:?}: {}", ms(paused));
+            }
+        }
+        let answer = Evidence { score: score(0.98), punctuates: true, words: 1, ..PLAIN };
+        assert!(ms(Evidence { expectation: Expectation::YesNo, ..answer }) < 500);
     }
 
     #[test]

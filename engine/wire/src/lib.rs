@@ -12,11 +12,13 @@ mod call;
 mod ended_reason;
 mod error;
 mod idle;
+mod key;
 mod model;
 mod new_call;
 mod phone_number;
 mod server;
 mod speaking;
+mod squad;
 mod tool;
 mod transcriber;
 mod voice;
@@ -34,6 +36,7 @@ pub use call::{
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
+pub use key::{KeyRestrictions, NewToken};
 pub use model::{Function, Message, MessageRole, Model};
 pub use new_call::{NewCall, NewCustomer, NewTransport};
 pub use phone_number::PhoneNumber;
@@ -42,6 +45,7 @@ pub use speaking::{
     EndpointingRule, RegexOption, SmartEndpointingEnabled, SmartEndpointingPlan, StartSpeakingPlan,
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
+pub use squad::{AssistantDestination, ContextEngineeringPlan, Squad, SquadMember};
 pub use tool::{
     TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter, TransferDestination,
     TransferMessage, TransferPlan,

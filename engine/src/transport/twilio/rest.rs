@@ -10,9 +10,13 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::config::{Secret, ServerUrl};
+use crate::http;
 
 /// How long Twilio may take. It answers in a few hundred ms.
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest answer that is read, in bytes: a call takes some two thousand.
+const LONGEST_ANSWER: usize = 256 << 10;
 
 /// Of what becomes of a call we want to know: all that Twilio tells.
 const EVENTS: &[&str] = &["initiated", "ringing", "answered", "completed"];
@@ -167,9 +171,10 @@ impl TwilioRest {
             .body(body);
         let answer = request.send().await.map_err(lost)?;
         let status = answer.status();
-        let text = answer.bytes().await.map_err(lost)?;
+        let text = http::body(answer, LONGEST_ANSWER).await;
+        let text = text.map_err(|error| RestError::Unreachable(error.to_string()))?;
         if status.is_success() {
-            return Ok(text.to_vec());
+            return Ok(text);
         }
         let Refusal { code, message } = serde_json::from_slice(&text).unwrap_or_default();
         let message = if code == 0 { message } else { format!("{message} (error {code})") };

@@ -21,7 +21,8 @@ use crate::timers::{Reason, Soonest};
 const ASK_AFTER: Duration = Duration::from_millis(100);
 /// Silence before a reply is prepared for words that are settled.
 const DRAFT_AFTER: Duration = Duration::from_millis(100);
-/// Silence before a reply is prepared for words that may still change.
+/// Silence before a reply is prepared for words that may still change, or to which more is
+/// likely to come: the turn model has answered by then.
 const DRAFT_GUESS_AFTER: Duration = Duration::from_millis(200);
 /// Replies prepared for one turn. The first is for the pause that is the end, the second for the
 /// caller who added something; a third guess is usually wrong again.
@@ -189,10 +190,16 @@ impl Floor {
         if more {
             return None;
         }
-        match coverage {
-            Coverage::Settled => Some(settling.since + DRAFT_AFTER),
-            Coverage::Guessed => Some(settling.since + DRAFT_GUESS_AFTER),
-            Coverage::Missing => None,
+        match (evidence.shape, coverage) {
+            (_, Coverage::Missing) => None,
+            // A whole sentence is answered in advance as soon as the voice pauses.
+            (Shape::Closed | Shape::Stopped, _) if evidence.dictated.is_none() => {
+                Some(settling.since)
+            }
+            (_, Coverage::Settled) if !evidence.is_unstopped() => {
+                Some(settling.since + DRAFT_AFTER)
+            }
+            (_, Coverage::Settled | Coverage::Guessed) => Some(settling.since + DRAFT_GUESS_AFTER),
         }
     }
 
