@@ -68,7 +68,9 @@ impl App {
         }
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
-        if !self.registry().has_room() {
+        if let Some(refused) = self.registry().refusal() {
+            tracing::warn!(%refused, "a call was not placed");
+            self.metrics().refused(refused);
             return Err(NotPlaced::Full);
         }
         let theirs = customer.number.clone().unwrap_or_default();
@@ -130,6 +132,7 @@ impl App {
         match self.twilio_rest().place(&account, &placement).await {
             Ok(sid) => {
                 self.store().carried(id, &sid).await?;
+                self.prepare(record.clone());
                 Ok(self.store().any_call(id).await?.unwrap_or(record))
             }
             Err(error) => {

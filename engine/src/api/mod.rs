@@ -18,6 +18,7 @@ mod recording;
 mod resource;
 mod squad;
 mod structured_output;
+mod telemetry;
 mod token;
 mod tool;
 mod twilio;
@@ -44,6 +45,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(telemetry::metrics))
+        .route("/live", get(telemetry::live))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
         .merge(resources())

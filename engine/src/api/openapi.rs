@@ -33,9 +33,20 @@ pub(super) const RESOURCES: &[(Kind, &str, Describe)] = &[
     (STRUCTURED_OUTPUT, "Structured outputs", of::<wire::StructuredOutput>),
 ];
 
-/// What is no stored resource: method, path, tag, what it does, its body, its status and answer.
+/// Method, path, tag, what it does, its body, its status and answer.
+type Operation = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<Describe>,
+    &'static str,
+    Option<Describe>,
+);
+
+/// What is no stored resource.
 #[rustfmt::skip]
-const OTHERS: &[(&str, &str, &str, &str, Option<Describe>, &str, Option<Describe>)] = &[
+const OTHERS: &[Operation] = &[
     ("get", "/call", "Calls", "List calls", None, "200", Some(list_of::<wire::Call>)),
     ("post", "/call", "Calls", "Place a call", Some(of::<wire::NewCall>), "201", Some(of::<wire::Call>)),
     ("post", "/call/phone", "Calls", "Place a call, as older clients do", Some(of::<wire::NewCall>), "201", Some(of::<wire::Call>)),

@@ -33,7 +33,7 @@ pub use assistant::{
 };
 pub use call::{
     Artifact, AudioFormat, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics,
-    Recording, Transport, TurnLatency,
+    Recording, Speculation, Transport, TurnLatency,
 };
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
