@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+mod analytics;
 pub mod api;
 pub mod app;
 pub mod assemble;
@@ -12,6 +13,7 @@ pub mod background;
 mod backoff;
 pub mod bench;
 pub mod carrier;
+mod chat;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -27,6 +29,7 @@ mod outbound;
 mod overrides;
 pub mod recording;
 mod request;
+mod schedule;
 pub mod session;
 pub mod store;
 pub mod telemetry;

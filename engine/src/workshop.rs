@@ -48,6 +48,13 @@ pub(crate) struct NotReady {
     pub(crate) error: AssembleError,
 }
 
+impl NotReady {
+    /// A provider is not here.
+    pub(crate) fn unserved(unserved: &config::Unserved) -> Self {
+        Self { stage: unserved.stage, error: AssembleError::Unserved(unserved.clone()) }
+    }
+}
+
 impl Workshop {
     /// A workshop that has `providers` already: what serves an assistant that says as much about
     /// its providers as `first` does.
@@ -77,8 +84,7 @@ impl Workshop {
     /// The stage that cannot be served, and why.
     pub(crate) async fn ready(&self, described: &config::Assistant) -> Result<Assistant, NotReady> {
         if let Some(unserved) = described.unserved.first() {
-            let error = AssembleError::Unserved(unserved.clone());
-            return Err(NotReady { stage: unserved.stage, error });
+            return Err(NotReady::unserved(unserved));
         }
         let key = recognizer_key(described);
         let (config, language) = (self.config.clone(), described.language.clone());
@@ -86,9 +92,7 @@ impl Workshop {
         let make = blocking(move || assemble::recognizer(&config, &transcriber, &language));
         let recognizer = self.recognizers.take(key, Stage::Transcriber, make).await?;
 
-        let wanted = described.model.clone();
-        let make = blocking(move || assemble::model(&wanted));
-        let model = self.models.take(described.model.clone(), Stage::Model, make).await?;
+        let model = self.model(described).await?;
 
         let (config, wanted) = (self.config.clone(), described.voice.clone());
         let make = blocking(move || assemble::synthesizer(&config, &wanted));
@@ -109,6 +113,22 @@ impl Workshop {
         let providers =
             Providers { recognizer, model, synthesizer, endpointing, ..self.providers.clone() };
         Ok(assemble::with_providers(described, providers, Option::clone(&background)))
+    }
+}
+
+impl Workshop {
+    /// Its model alone, for those who write to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ready`].
+    pub(crate) async fn model(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        let wanted = described.model.clone();
+        let make = blocking(move || assemble::model(&wanted));
+        self.models.take(described.model.clone(), Stage::Model, make).await
     }
 }
 

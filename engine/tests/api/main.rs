@@ -3,9 +3,10 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod chats;
 mod fixtures;
-mod kill;
 mod keys;
+mod kill;
 mod outbound;
 mod receiver;
 mod requests;
