@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use asr::denoise::Denoising;
@@ -20,7 +20,9 @@ use crate::assemble::{self, AssembleError, Assistant};
 use crate::authority::Authority;
 use crate::config::{self, Config, PublicUrl, Secret};
 use crate::http::{self, Courier};
+use crate::llm::LanguageModel;
 use crate::recording::{CallTap, Options, Recorder};
+use crate::schedule;
 use crate::session::{
     CallClock, CallId, Direction, Overload, Registry, Session, SessionConfig, SessionEvent,
     Unserved, turn_away,
@@ -47,6 +49,17 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct App(Arc<Parts>);
 
+/// A running engine, as those see it who do not keep it running.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakApp(Weak<Parts>);
+
+impl WeakApp {
+    /// The engine; `None`: it has stopped.
+    pub(crate) fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(App)
+    }
+}
+
 #[derive(Debug)]
 struct Parts {
     config: Config,
@@ -67,6 +80,8 @@ struct Parts {
     notes: mpsc::Sender<Note>,
     /// Notified when there is something to deliver.
     mail: Arc<Notify>,
+    /// Notified when a call was scheduled.
+    schedule: Arc<Notify>,
     egress_clock: EgressClock,
     board: Board,
     metrics: Metrics,
@@ -231,6 +246,7 @@ impl Engine {
             events: reporter.events(),
             notes: announcer.notes(),
             mail,
+            schedule: Arc::default(),
             egress_clock,
             board,
             metrics,
@@ -293,7 +309,10 @@ impl Engine {
             })
             .into_future();
         let server = tokio::spawn(server);
+        let placing = tokio::spawn(schedule::run(app.weak()));
         stop.await;
+        // What is scheduled is placed by the next process.
+        placing.abort();
         tracing::info!(calls = app.registry().running(), ?drain, "draining");
         let drained = app.registry().drain(drain).await;
         if drained.cut > 0 {
@@ -417,6 +436,14 @@ impl App {
         self.0.workshop.ready(described).await
     }
 
+    /// An assistant's model, ready.
+    pub(crate) async fn model_of(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        self.0.workshop.model(described).await
+    }
+
     /// Where sessions send their events.
     pub(crate) fn events(&self) -> &mpsc::Sender<SessionEvent> {
         &self.0.events
@@ -430,6 +457,16 @@ impl App {
     /// To be notified when there is something to deliver.
     pub(crate) fn mail(&self) -> &Notify {
         &self.0.mail
+    }
+
+    /// To be notified when a call was scheduled.
+    pub(crate) fn schedule(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.schedule)
+    }
+
+    /// For those who must not keep it running.
+    pub(crate) fn weak(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.0))
     }
 
     /// Where the files of a call are.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+mod analytics;
 pub mod api;
 pub mod app;
 pub mod assemble;
@@ -13,6 +14,7 @@ pub mod background;
 mod backoff;
 pub mod bench;
 pub mod carrier;
+mod chat;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -31,6 +33,7 @@ pub mod placement;
 pub mod preparation;
 pub mod recording;
 mod request;
+mod schedule;
 pub mod session;
 pub mod store;
 pub mod telemetry;

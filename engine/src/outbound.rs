@@ -9,6 +9,7 @@ use crate::config;
 use crate::inbound::{number_server, phone_number};
 use crate::monitoring::Monitoring;
 use crate::overrides;
+use crate::schedule;
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp};
 use crate::transport::twilio::rest::{Account, LiveCall, Placement, RestError};
 use crate::webhook::{self, Subscription};
@@ -41,7 +42,8 @@ pub(crate) enum NotPlaced {
 }
 
 impl App {
-    /// Places a call to `customer`. It is queued when this returns.
+    /// Places a call to `customer`, now or at its time. It is queued, or scheduled, when this
+    /// returns.
     ///
     /// # Errors
     ///
@@ -53,7 +55,6 @@ impl App {
         customer: &NewCustomer,
     ) -> Result<CallRecord, NotPlaced> {
         let number = self.our_number(owner, order).await?;
-        let ours = number.document.get("number").and_then(Value::as_str).unwrap_or_default();
         let account = self.account(Some(&number)).ok_or_else(|| {
             let missing = "the number has no Twilio account to call with: give it \
                            twilioAccountSid and twilioAuthToken, or set `twilio.account_sid` and \
@@ -68,7 +69,9 @@ impl App {
         }
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
-        if let Some(refused) = self.registry().refusal() {
+        let plan = order.schedule_plan.clone();
+        let is_due = plan.as_ref().is_none_or(|plan| schedule::is_due(plan, Timestamp::now()));
+        if let Some(refused) = is_due.then(|| self.registry().refusal()).flatten() {
             tracing::warn!(%refused, "a call was not placed");
             self.metrics().refused(refused);
             return Err(NotPlaced::Full);
@@ -86,7 +89,8 @@ impl App {
             updated_at: now,
             call: Call {
                 kind: "outboundPhoneCall".to_owned(),
-                status: CallStatus::Queued,
+                status: if is_due { CallStatus::Queued } else { CallStatus::Scheduled },
+                schedule_plan: plan,
                 name: order.name.clone(),
                 metadata: order.metadata.clone(),
                 assistant_id: order.assistant_id.clone(),
@@ -94,7 +98,7 @@ impl App {
                 assistant_overrides: changes,
                 phone_number_id: Some(number.id.to_string()),
                 customer: Some(Customer {
-                    number: Some(theirs.clone()),
+                    number: Some(theirs),
                     name: customer.name.clone(),
                     email: customer.email.clone(),
                     external_id: customer.external_id.clone(),
@@ -119,17 +123,38 @@ impl App {
                 .map_err(StoreError::from)?,
         };
         let record = self.store().announce(record).await?;
+        if is_due {
+            self.dial(record, &number, &account).await
+        } else {
+            self.schedule().notify_one();
+            Ok(record)
+        }
+    }
+
+    /// Asks the carrier to place a call that is queued.
+    ///
+    /// # Errors
+    ///
+    /// Where the carrier refuses, the call is kept as one that has ended.
+    pub(crate) async fn dial(
+        &self,
+        record: CallRecord,
+        number: &Resource,
+        account: &Account,
+    ) -> Result<CallRecord, NotPlaced> {
+        let id = record.id;
         let url = self.public_url().http(&format!("/twilio/outbound/{id}"));
         let status_url = self.public_url().http(&format!("/twilio/status/{id}"));
+        let customer = record.call.customer.clone().unwrap_or_default();
         let placement = Placement {
-            to: &theirs,
-            from: ours,
+            to: customer.number.as_deref().unwrap_or_default(),
+            from: number.document.get("number").and_then(Value::as_str).unwrap_or_default(),
             url: &url,
             status_url: &status_url,
             ring_seconds: RING_SECONDS,
             digits: customer.extension.as_deref().unwrap_or_default(),
         };
-        match self.twilio_rest().place(&account, &placement).await {
+        match self.twilio_rest().place(account, &placement).await {
             Ok(sid) => {
                 self.store().carried(id, &sid).await?;
                 self.prepare(record.clone());
@@ -155,7 +180,7 @@ impl App {
     ) -> Result<(), StoreError> {
         let reason = match status {
             "ringing" => {
-                let ringing = webhook::ringing(record);
+                let ringing = webhook::on_its_way(record, CallStatus::Ringing);
                 let kept = self.store().keep_if(&ringing, &[CallStatus::Queued]).await?;
                 if kept {
                     self.mail().notify_one();
@@ -185,7 +210,8 @@ impl App {
         reason: &str,
     ) -> Result<(), StoreError> {
         let ended = webhook::refused(record, reason);
-        if self.store().keep_if(&ended, &[CallStatus::Queued, CallStatus::Ringing]).await? {
+        let before = [CallStatus::Scheduled, CallStatus::Queued, CallStatus::Ringing];
+        if self.store().keep_if(&ended, &before).await? {
             self.mail().notify_one();
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! A call over a raw WebSocket (Vapi's `vapi.websocket`): ordered by the API, begun by the client that
-//! opens the socket.
+//! A call over a raw WebSocket (Vapi's `vapi.websocket`): ordered by the API, begun by the client
+//! that opens the socket.
 
 use std::time::Instant;
 
@@ -107,10 +107,12 @@ impl App {
         };
         let record = self.store().announce(record).await?;
         self.prepare(record.clone());
-        let (app, waiting) = (self.clone(), record.clone());
+        let (app, waiting) = (self.weak(), record.clone());
         tokio::spawn(async move {
             tokio::time::sleep(token::LIFETIME).await;
-            if let Err(error) = app.end_unconnected(&waiting, NOBODY_CAME).await {
+            if let Some(app) = app.upgrade()
+                && let Err(error) = app.end_unconnected(&waiting, NOBODY_CAME).await
+            {
                 tracing::error!(call = %waiting.id, %error, "a call that nobody opened is kept");
             }
         });

@@ -51,6 +51,13 @@ pub(crate) struct NotReady {
     pub(crate) error: AssembleError,
 }
 
+impl NotReady {
+    /// A provider is not here.
+    pub(crate) fn unserved(unserved: &config::Unserved) -> Self {
+        Self { stage: unserved.stage, error: AssembleError::Unserved(unserved.clone()) }
+    }
+}
+
 impl Workshop {
     /// A workshop that has `providers` already: what serves an assistant that says as much about
     /// its providers as `first` does.
@@ -81,8 +88,7 @@ impl Workshop {
     /// The stage that cannot be served, and why.
     pub(crate) async fn ready(&self, described: &config::Assistant) -> Result<Assistant, NotReady> {
         if let Some(unserved) = described.unserved.first() {
-            let error = AssembleError::Unserved(unserved.clone());
-            return Err(NotReady { stage: unserved.stage, error });
+            return Err(NotReady::unserved(unserved));
         }
         let key = recognizer_key(described);
         let (config, language) = (self.config.clone(), described.language.clone());
@@ -94,9 +100,7 @@ impl Workshop {
         });
         let recognizer = self.recognizers.take(key, Stage::Transcriber, make).await?;
 
-        let wanted = described.model.clone();
-        let make = blocking(move || assemble::model(&wanted));
-        let model = self.models.take(described.model.clone(), Stage::Model, make).await?;
+        let model = self.model(described).await?;
 
         let (config, wanted) = (self.config.clone(), described.voice.clone());
         let cache = self.cache.clone();
@@ -147,6 +151,20 @@ impl Workshop {
     /// Decodes that callers' pauses wait for, of all recognisers.
     pub(crate) fn decode_backlog(&self) -> usize {
         self.recognizers.made().iter().map(|recognizer| recognizer.backlog()).sum()
+    }
+
+    /// Its model alone, for those who write to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ready`].
+    pub(crate) async fn model(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        let wanted = described.model.clone();
+        let make = blocking(move || assemble::model(&wanted));
+        self.models.take(described.model.clone(), Stage::Model, make).await
     }
 }
 

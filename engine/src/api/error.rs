@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use wire::{ErrorBody, OneOrMany};
 
+use crate::config::CallProblem;
 use crate::store::{ObjectError, StoreError};
 
 /// Why a request is refused.
@@ -37,6 +38,14 @@ impl ApiError {
         Self::with(StatusCode::NOT_FOUND, format!("{what} not found."))
     }
 
+    /// What is wrong, each by itself.
+    pub(super) fn messages(self) -> Vec<String> {
+        match self.message {
+            OneOrMany::One(message) => vec![message],
+            OneOrMany::Many(messages) => messages,
+        }
+    }
+
     /// With this status.
     pub(super) fn with(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: OneOrMany::One(message.into()) }
@@ -55,6 +64,17 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         (self.status, Json(self.body())).into_response()
+    }
+}
+
+impl From<CallProblem> for ApiError {
+    fn from(problem: CallProblem) -> Self {
+        match problem {
+            CallProblem::Invalid(problems) => Self::invalid(problems),
+            CallProblem::NotServed(what) => {
+                Self::with(StatusCode::NOT_IMPLEMENTED, format!("{what} is not served here yet"))
+            }
+        }
     }
 }
 

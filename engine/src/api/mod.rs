@@ -1,8 +1,10 @@
 //! The HTTP side: one file per resource.
 
+mod analytics;
 mod assistant;
 mod auth;
 mod call;
+mod chat;
 mod control;
 mod credential;
 mod document;
@@ -16,6 +18,8 @@ mod openapi;
 mod phone_number;
 mod recording;
 mod resource;
+mod session;
+mod sheet;
 mod squad;
 mod structured_output;
 mod telemetry;
@@ -57,6 +61,13 @@ pub fn router(app: App) -> Router {
         .route("/docs", get(openapi::pages))
         .route("/twilio/outbound/{call}", post(twilio::outbound))
         .route("/twilio/status/{call}", post(twilio::status))
+        .route("/analytics", post(analytics::answer))
+        .route("/session", get(session::list).post(session::create))
+        .route("/session/{id}", get(session::show).patch(session::update).delete(session::delete))
+        .route("/chat", get(chat::list).post(chat::create))
+        .route("/chat/responses", post(chat::responses))
+        .route("/chat/web", post(chat::web))
+        .route("/chat/{id}", get(chat::show).delete(chat::delete))
         .route("/call", get(call::list).post(call::place))
         .route("/call/phone", post(call::place))
         .route("/call/web", post(call::not_served_web))

@@ -284,6 +284,16 @@ pub(super) fn without(mut document: Fields, fields: &[&str]) -> Fields {
     document
 }
 
+/// A document with what every stored object has.
+pub(super) fn shown(resource: Resource) -> Map<String, Value> {
+    let mut shown = resource.document;
+    shown.insert("id".to_owned(), resource.id.to_string().into());
+    shown.insert("orgId".to_owned(), resource.organisation.to_string().into());
+    shown.insert("createdAt".to_owned(), resource.created_at.to_iso().into());
+    shown.insert("updatedAt".to_owned(), resource.updated_at.to_iso().into());
+    shown
+}
+
 fn duplicate() -> ApiError {
     // The only thing of which there may be one is a number.
     ApiError::bad_request("Existing Phone Number Has Identical `number`")

@@ -4,9 +4,11 @@
 //! environment either; [`Config::load`] understands them and reports everything that is wrong at
 //! once.
 
+mod analytics;
 mod assistant;
 mod background;
 mod call;
+mod chat;
 mod checked;
 mod cores;
 mod credential;
@@ -33,9 +35,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use analytics::analytics;
 pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
 pub use call::{CallProblem, new_call};
+pub use chat::{SESSION_SECONDS, new_chat, new_session};
 pub use checked::{Checked, assistant_check};
 pub use cores::Cores;
 pub use credential::{

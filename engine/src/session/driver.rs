@@ -133,6 +133,8 @@ pub struct Session {
     timer_at: Option<Instant>,
     /// Since when the caller waits for a reply to be heard.
     pub(super) waiting_since: Option<Instant>,
+    /// It was told that they wait.
+    hang_told: bool,
     customer_muted: bool,
     /// Caller audio of the frame in hand.
     frame: Vec<i16>,
@@ -200,6 +202,7 @@ impl Session {
             timer: Box::pin(tokio::time::sleep_until(clock.to_tokio(now))),
             timer_at: None,
             waiting_since: None,
+            hang_told: false,
             customer_muted: false,
             frame: Vec::with_capacity(rate.hz() as usize / 10),
             outputs: Vec::with_capacity(16),
@@ -316,9 +319,8 @@ impl Session {
             self.tell(Input::Timeout, now);
             worked = true;
         }
-        if self.waiting_since.is_some_and(|since| now.since(since) >= HANGS_AFTER) {
-            // Once for each wait.
-            self.waiting_since = None;
+        if self.hangs_at().is_some_and(|at| at <= now) {
+            self.hang_told = true;
             self.emit(now, SessionEventKind::Hangs);
         }
         worked
@@ -460,12 +462,22 @@ impl Session {
         self.leg_over || now.since(since) >= CLOSING_LIMIT
     }
 
+    /// When the caller will have waited for too long; once for each wait.
+    fn hangs_at(&self) -> Option<Instant> {
+        self.waiting_since.filter(|_| !self.hang_told).map(|since| since + HANGS_AFTER)
+    }
+
+    /// The caller hears something, speaks, or leaves.
+    pub(super) const fn stop_waiting(&mut self) {
+        self.waiting_since = None;
+        self.hang_told = false;
+    }
+
     /// Arms the one timer. Ready: its time has come.
     fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let closing = self.closing_since.map(|since| since + CLOSING_LIMIT);
         let floor = self.floor.poll_timeout().map(|(at, _)| at);
-        let hangs = self.waiting_since.map(|since| since + HANGS_AFTER);
-        let Some(at) = closing.into_iter().chain(floor).chain(hangs).min() else {
+        let Some(at) = closing.into_iter().chain(floor).chain(self.hangs_at()).min() else {
             return Poll::Pending;
         };
         if at <= now {

@@ -1,7 +1,7 @@
 //! Carries out what the Floor asks for.
 
 use turntaking::input::{EndReason, Input, TurnId};
-use turntaking::output::{Event, Output};
+use turntaking::output::{Event, Output, Role};
 use turntaking::time::Instant;
 
 use super::driver::Session;
@@ -29,7 +29,6 @@ impl Session {
                 self.egress.release(*turn, &mut *self.transport);
             }
             Output::CancelReply { turn } => {
-                self.waiting_since = None;
                 let transport = &mut *self.transport;
                 return self.egress.cancel(*turn, now, transport, &mut self.tap);
             }
@@ -62,8 +61,12 @@ impl Session {
 
     fn on_floor_event(&mut self, event: &Event, now: Instant) {
         if let Event::TurnLatency { turn, times, speculative } = event {
-            self.waiting_since = None;
+            self.stop_waiting();
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
+        }
+        if matches!(event, Event::SpeechUpdate { role: Role::User, started: true }) {
+            // Who speaks does not wait.
+            self.stop_waiting();
         }
         if let Event::ToolMessageSaid { turn, id } = event {
             self.tools.on_said(*turn, id);
@@ -109,7 +112,7 @@ impl Session {
     fn hang_up(&mut self, reason: EndReason, now: Instant) {
         tracing::info!(call = %self.id, ?reason, "hanging up");
         self.ended = Some(reason);
-        self.waiting_since = None;
+        self.stop_waiting();
         self.emit(now, SessionEventKind::HangingUp { reason });
         self.transport.close(now);
     }

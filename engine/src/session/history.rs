@@ -11,9 +11,9 @@ use crate::llm::{ChatMessage, ChatRequest, ToolCall};
 /// every call before the conversation goes on.
 const STILL_RUNNING: &str = "The tool is still running.";
 
-/// The request for a reply to `history`, with what was put between its entries, followed by the caller's words `user` that are not in
-/// it yet and what they dictate, and by the instruction `prompt` for this reply alone (empty:
-/// none).
+/// The request for a reply to `history`, with what was put between its entries, followed by the
+/// caller's words `user` that are not in it yet and what they dictate, and by the instruction
+/// `prompt` for this reply alone (empty: none).
 pub(super) fn request(
     persona: &Persona,
     (history, notes): (&[Entry], &Notes),

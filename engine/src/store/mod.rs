@@ -6,7 +6,9 @@
 //! text, placeholders are numbered.
 
 mod call;
+mod chat;
 mod database;
+mod facts;
 mod filter;
 mod key;
 mod link;
@@ -18,7 +20,9 @@ mod seal;
 mod timestamp;
 
 pub use call::{CallFilter, CallRecord, NewMessage, Progress};
+pub use chat::{Conversations, Sheet};
 pub use database::{DATABASE_FILE, Store, StoreError};
+pub use facts::Facts;
 pub use filter::{Page, ResourceFilter, Span};
 pub use key::{FirstOrganisation, KeyKind, KeyRecord};
 pub use link::{Links, Track};

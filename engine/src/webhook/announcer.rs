@@ -120,10 +120,10 @@ pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
     Ok(abandoned.len())
 }
 
-/// The other side's telephone rings.
-pub(crate) fn ringing(record: &CallRecord) -> Progress {
+/// A call that has no media yet is a step further.
+pub(crate) fn on_its_way(record: &CallRecord, status: CallStatus) -> Progress {
     let mut call = record.call.clone();
-    call.status = CallStatus::Ringing;
+    call.status = status;
     let wanted = subscription(record).filter(|subscription| subscription.wants("status-update"));
     let (kind, at, body) = ("status-update", Timestamp::now(), report::status(&call));
     let messages = wanted.map(|_| NewMessage { kind, at, body }).into_iter().collect();

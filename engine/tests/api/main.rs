@@ -3,6 +3,7 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod chats;
 mod credentials;
 mod files;
 mod fixtures;

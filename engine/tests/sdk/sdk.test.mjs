@@ -244,6 +244,62 @@ test("2.0.1: a structured output, in pages", async () => {
   await api.structuredOutputControllerRemove({ id: made.id });
 });
 
+for (const [version, sdk] of Object.entries(sdks)) {
+  test(`${version}: what is added up over calls`, async () => {
+    const [answer] = await sdk.client(token).analytics.get({
+      queries: [
+        {
+          table: "call",
+          name: "reasons",
+          groupBy: ["endedReason"],
+          operations: [{ operation: "count", column: "id" }],
+          timeRange: { step: "day", timezone: "Europe/Paris" },
+        },
+      ],
+    });
+    assert.equal(answer.name, "reasons");
+    assert.deepEqual(answer.result, []);
+  });
+}
+
+test("2.0.1: chats and sessions", async () => {
+  const vapi = sdks["2.0.1"].client(token);
+  const session = await vapi.sessions.create({ name: "Mme Martin", assistant: { name: "Camille" } });
+  assert.equal(session.status, "active");
+  const first = await vapi.chats.create({ sessionId: session.id, input: "Hello." });
+  assert.equal(first.output.at(-1).role, "assistant");
+  assert.ok(first.output.at(-1).content.length > 0);
+  const second = await vapi.chats.create({ previousChatId: first.id, input: "And then?" });
+  assert.equal(second.messages.length, first.input.length + first.output.length);
+  assert.deepEqual(await vapi.chats.get({ id: first.id }), first);
+  const listed = await vapi.chats.list({ sessionId: session.id });
+  assert.deepEqual([listed.results.length, listed.metadata.totalItems], [1, 1]);
+  const remembered = await vapi.sessions.get({ id: session.id });
+  assert.equal(remembered.messages.length, first.input.length + first.output.length);
+  const completed = await vapi.sessions.update({ id: session.id, status: "completed" });
+  assert.equal(completed.status, "completed");
+  await assert.rejects(vapi.chats.create({ sessionId: session.id, input: "Still?" }), {
+    statusCode: 400,
+  });
+  const wrong = vapi.chats.create({ sessionId: session.id, previousChatId: first.id, input: "?" });
+  await assert.rejects(wrong, (error) => {
+    assert.deepEqual(error.body.message, ["sessionId and previousChatId must not both be sent"]);
+    return true;
+  });
+  const response = await vapi.chats.createResponse({
+    assistant: { name: "Camille" },
+    input: "Hello.",
+    stream: false,
+  });
+  assert.equal(response.object, "response");
+  assert.ok(response.output[0].content[0].text.length > 0);
+  for (const chat of [first.id, second.id, response.id]) {
+    await vapi.chats.delete({ id: chat });
+  }
+  await vapi.sessions.delete({ id: session.id });
+  assert.equal((await vapi.sessions.list()).metadata.totalItems, 0);
+});
+
 after(async () => {
   const left = await sdks["2.0.1"].client(token).assistants.list();
   assert.deepEqual(left, [], "everything that was made was deleted");

@@ -57,6 +57,9 @@ pub struct Call {
     /// How it is carried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
+    /// When it is placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_plan: Option<SchedulePlan>,
     /// Where it is controlled while it goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
@@ -86,11 +89,25 @@ pub struct Call {
     pub artifact: Option<Artifact>,
 }
 
+/// When a call is placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SchedulePlan {
+    /// Not before: ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earliest_at: Option<String>,
+    /// Not after; `None`: however late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_at: Option<String>,
+}
+
 /// Where a call is on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallStatus {
+    /// It is to be placed at its time.
+    Scheduled,
     /// The carrier was asked to place it.
     Queued,
     /// The carrier has announced it, or the other side's telephone rings.
@@ -108,6 +125,7 @@ impl CallStatus {
     /// Vapi's word.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Ringing => "ringing",
             Self::InProgress => "in-progress",

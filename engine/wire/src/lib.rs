@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod analysis;
+mod analytics;
 mod assistant;
 mod call;
+mod chat;
 mod ended_reason;
 mod error;
 mod idle;
@@ -27,14 +29,16 @@ mod voice;
 mod voicemail;
 
 pub use analysis::{Analysis, AnalysisPlan, AnalysisTask};
+pub use analytics::{Analytics, AnalyticsOperation, AnalyticsQuery, TimeRange};
 pub use assistant::{
     ArtifactPlan, Assistant, BackgroundSpeechDenoisingPlan, FirstMessageMode, KeypadInputPlan,
     MonitorPlan, OneOrMany, SmartDenoisingPlan,
 };
 pub use call::{
     Artifact, AudioFormat, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics,
-    Recording, Speculation, Transport, TurnLatency,
+    Recording, SchedulePlan, Speculation, Transport, TurnLatency,
 };
+pub use chat::{ChatInput, NewChat, NewSession};
 pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};

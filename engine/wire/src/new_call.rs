@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::AudioFormat;
+use crate::{AudioFormat, SchedulePlan};
 
 /// What `POST /call` takes. What is not acted on is taken as it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct NewCall {
     /// A number for this call alone.
     pub phone_number: Option<Value>,
     /// When it is placed.
-    pub schedule_plan: Option<Value>,
+    pub schedule_plan: Option<SchedulePlan>,
     /// Several assistants.
     pub squad: Option<Value>,
     /// A stored squad.
