@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use asr::denoise::Denoising;
@@ -11,6 +11,7 @@ use axum::serve::ListenerExt as _;
 use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
+use tts::PhraseCache;
 use turntaking::input::EndReason;
 use uuid::Uuid;
 
@@ -22,10 +23,14 @@ use crate::llm::LanguageModel;
 use crate::recording::{CallTap, Options, Recorder};
 use crate::schedule;
 use crate::session::{
-    CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
-    turn_away,
+    CallClock, CallId, Direction, Overload, Registry, Session, SessionConfig, SessionEvent,
+    Unserved, turn_away,
 };
 use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
+use crate::telemetry::board::{Board, Parties};
+use crate::telemetry::live::Live;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::vitals::{Queues, Reading, Vitals, resident_bytes};
 use crate::tools::Toolset;
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
@@ -61,7 +66,7 @@ struct Parts {
     links: Links,
     /// The organisation of calls to numbers that are not stored.
     organisation: Uuid,
-    workshop: Workshop,
+    workshop: Arc<Workshop>,
     /// Who answers where no stored number names an assistant.
     configured: config::Assistant,
     assistant: Assistant,
@@ -75,6 +80,9 @@ struct Parts {
     /// Notified when a call was scheduled.
     schedule: Arc<Notify>,
     egress_clock: EgressClock,
+    board: Board,
+    metrics: Metrics,
+    vitals: Vitals,
     public_url: PublicUrl,
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
@@ -137,8 +145,9 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
         let client = http_client()?;
-        let assistant = assemble::described(config, &configured, &client).await?;
-        Self::build(config, client, configured, assistant, observer).await
+        let cache = assemble::phrase_cache(config);
+        let assistant = assemble::described(config, &configured, (&client, &cache)).await?;
+        Self::build(config, client, configured, (assistant, cache), observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
@@ -153,14 +162,15 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::from_json("{}", config).map_err(AssembleError::from)?;
-        Self::build(config, http_client()?, configured, assistant, observer).await
+        let cache = assemble::phrase_cache(config);
+        Self::build(config, http_client()?, configured, (assistant, cache), observer).await
     }
 
     async fn build(
         config: &Config,
         client: reqwest::Client,
         configured: config::Assistant,
-        assistant: Assistant,
+        (assistant, cache): (Assistant, PhraseCache),
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let listener = TcpListener::bind(config.listen)
@@ -188,21 +198,38 @@ impl Engine {
         let mail = Arc::new(Notify::new());
         let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
         let delivery = Delivery::start(store.clone(), client.clone(), Arc::clone(&mail));
-        let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
+        let workshop = Arc::new(Workshop::new(
+            config,
+            client.clone(),
+            &configured,
+            (assistant.providers.clone(), cache),
+        ));
+        let overload = Overload::default();
+        let registry = Registry::guarded(config.max_concurrent_calls, overload.clone());
+        if let Some(limit) = config.max_scheduling_lag {
+            let wakes = egress_clock.wakes();
+            tokio::spawn(overload.watch(move || wakes.read(), limit));
+        }
+        let board = Board::default();
+        let events = Arc::default();
+        let vitals = vitals(&registry, &egress_clock, &workshop, &events);
+        let metrics = Metrics::new(vitals.clone());
+        let (shown, counted) = (board.clone(), metrics.clone());
+        let watch = move |event: &SessionEvent| {
+            shown.note(event);
+            counted.note(event);
+        };
+        let reporter = Reporter::watched(calls, observer, Some(announcer.notes()), watch);
+        let _ = events.set(reporter.events().downgrade());
         let app = App(Arc::new(Parts {
-            workshop: Workshop::new(
-                config,
-                client.clone(),
-                &configured,
-                assistant.providers.clone(),
-            ),
+            workshop,
             config: config.clone(),
             store,
             links,
             organisation: organisation.id,
             configured,
             assistant,
-            registry: Registry::start(config.max_concurrent_calls),
+            registry,
             recorder,
             record_journal: config.journal.enabled,
             events: reporter.events(),
@@ -210,6 +237,9 @@ impl Engine {
             mail,
             schedule: Arc::default(),
             egress_clock,
+            board,
+            metrics,
+            vitals,
             public_url,
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
@@ -330,6 +360,16 @@ impl App {
         &self.0.twilio_rest
     }
 
+    /// The counts of the process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How the engine is now, and its calls.
+    pub(crate) fn live(&self) -> Live {
+        Live::read(&self.0.vitals, &self.0.board)
+    }
+
     /// How Twilio's requests are told from others.
     pub(crate) fn twilio_check(&self) -> &SignatureCheck {
         &self.0.twilio_check
@@ -429,6 +469,7 @@ impl App {
             Ok(place) => place,
             Err(refused) => {
                 tracing::warn!(%id, carrier_call, %refused, "a call was refused");
+                parts.metrics.refused(refused);
                 let reason = refused.into();
                 turn_away(id, carrier_call, reason, clock, transport, &parts.events).await;
                 return false;
@@ -447,6 +488,7 @@ impl App {
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
+        parts.board.enter(id, direction, parties(&about));
         let mut settings = assistant.settings;
         if direction == Direction::Inbound {
             // Who calls is no machine, however long they speak.
@@ -492,9 +534,16 @@ impl App {
                 recorded = false;
             }
         }
+        parts.board.leave(id);
         drop(place);
         recorded
     }
+}
+
+/// Who is in a call of which servers are told `about`.
+fn parties(about: &Map<String, Value>) -> Parties {
+    let text = |of: &str, field| Some(about.get(of)?.get(field)?.as_str()?.to_owned());
+    Parties { customer: text("customer", "number"), assistant: text("assistant", "name") }
 }
 
 /// What a call is served by.
@@ -540,6 +589,42 @@ impl SignatureCheck {
 /// The client of a whole engine.
 fn http_client() -> Result<reqwest::Client, StartError> {
     http::client().map_err(|source| StartError::System { action: "make an HTTP client", source })
+}
+
+/// Where sessions send their events, once that is there. Weak: it ends with the last session.
+type Events = Arc<OnceLock<mpsc::WeakSender<SessionEvent>>>;
+
+/// What is read of the process whenever somebody looks.
+fn vitals(
+    registry: &Registry,
+    clock: &EgressClock,
+    workshop: &Arc<Workshop>,
+    events: &Events,
+) -> Vitals {
+    let (registry, workshop, events) = (registry.clone(), Arc::clone(workshop), Arc::clone(events));
+    let (lateness, wakes) = (clock.lateness_reader(), clock.wakes());
+    Vitals::new(move || {
+        let waiting = events.get().and_then(mpsc::WeakSender::upgrade);
+        let waiting = waiting.map_or(0, |events| events.max_capacity() - events.capacity());
+        Reading {
+            calls: registry.running(),
+            capacity: registry.capacity(),
+            overloaded: registry.overload().is_overloaded(),
+            lag_ms: registry.overload().lag().as_secs_f64() * 1_000.0,
+            lags: wakes.read(),
+            queues: Queues {
+                turn_model: workshop.turn_model().map_or(0, |model| model.backlog()),
+                decode: workshop.decode_backlog() as u64,
+                events: waiting as u64,
+            },
+            vad: workshop.vad().counters(),
+            turn_model: workshop.turn_model().map(|model| model.counters()),
+            cache: workshop.cache(),
+            lost_samples: workshop.lost_samples(),
+            clock: lateness(),
+            memory_bytes: resident_bytes(),
+        }
+    })
 }
 
 fn twilio_settings(config: &Config) -> TwilioSettings {

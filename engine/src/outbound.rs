@@ -71,7 +71,9 @@ impl App {
         self.ready(&described).await?;
         let plan = order.schedule_plan.clone();
         let is_due = plan.as_ref().is_none_or(|plan| schedule::is_due(plan, Timestamp::now()));
-        if is_due && !self.registry().has_room() {
+        if is_due && let Some(refused) = self.registry().refusal() {
+            tracing::warn!(%refused, "a call was not placed");
+            self.metrics().refused(refused);
             return Err(NotPlaced::Full);
         }
         let theirs = customer.number.clone().unwrap_or_default();
@@ -155,6 +157,7 @@ impl App {
         match self.twilio_rest().place(account, &placement).await {
             Ok(sid) => {
                 self.store().carried(id, &sid).await?;
+                self.prepare(record.clone());
                 Ok(self.store().any_call(id).await?.unwrap_or(record))
             }
             Err(error) => {

@@ -56,7 +56,9 @@ impl App {
         }
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
-        if !self.registry().has_room() {
+        if let Err(refused) = self.registry().knock() {
+            tracing::warn!(%refused, "a call was not made");
+            self.metrics().refused(refused);
             return Err(NotPlaced::Full);
         }
         let id = Uuid::new_v4();
@@ -104,6 +106,7 @@ impl App {
                 .map_err(StoreError::from)?,
         };
         let record = self.store().announce(record).await?;
+        self.prepare(record.clone());
         let (app, waiting) = (self.weak(), record.clone());
         tokio::spawn(async move {
             tokio::time::sleep(token::LIFETIME).await;

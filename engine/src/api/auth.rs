@@ -30,6 +30,16 @@ pub(super) struct Caller {
     restrictions: KeyRestrictions,
 }
 
+/// The request brings a key or a token of this organisation, of either kind.
+pub(super) async fn require_key(
+    app: &App,
+    headers: &HeaderMap,
+    organisation: Uuid,
+) -> Result<(), ApiError> {
+    let caller = caller(headers, app).await?;
+    if caller.organisation == organisation { Ok(()) } else { Err(ApiError::unauthorized()) }
+}
+
 impl FromRequestParts<App> for Owner {
     type Rejection = ApiError;
 
@@ -110,20 +120,6 @@ struct Tag {
     tag: String,
     #[serde(default)]
     restrictions: Option<KeyRestrictions>,
-}
-
-/// The request brings a key of this organisation, of either kind.
-///
-/// # Errors
-///
-/// 401 where it does not.
-pub(super) async fn require_key(
-    app: &App,
-    headers: &HeaderMap,
-    organisation: Uuid,
-) -> Result<(), ApiError> {
-    let caller = caller(headers, app).await?;
-    (caller.organisation == organisation).then_some(()).ok_or_else(ApiError::unauthorized)
 }
 
 async fn caller(headers: &HeaderMap, app: &App) -> Result<Caller, ApiError> {

@@ -16,6 +16,7 @@ mod resource;
 mod session;
 mod sheet;
 mod squad;
+mod telemetry;
 mod token;
 mod tool;
 mod twilio;
@@ -42,6 +43,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(telemetry::metrics))
+        .route("/live", get(telemetry::live))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
         .merge(assistant::ASSISTANT.routes())

@@ -10,6 +10,7 @@ mod background;
 mod call;
 mod chat;
 mod checked;
+mod cores;
 mod example;
 mod key;
 mod phone_number;
@@ -36,6 +37,7 @@ pub use background::Background;
 pub use call::{CallProblem, new_call};
 pub use chat::{SESSION_SECONDS, new_chat, new_session};
 pub use checked::{Checked, assistant_check};
+pub use cores::Cores;
 pub use example::annotated;
 pub use phone_number::{destination, phone_number_check};
 pub use problem::{ConfigError, Problem};
@@ -71,6 +73,8 @@ pub struct Config {
     pub onnxruntime: PathBuf,
     /// Calls at once.
     pub max_concurrent_calls: u32,
+    /// How late calls' tasks may be woken before new calls are refused; `None`: however late.
+    pub max_scheduling_lag: Option<Duration>,
     /// How long calls in progress may go on after SIGTERM.
     pub drain: Duration,
     /// What the API is asked with; `None`: made at the first start.
@@ -164,6 +168,10 @@ pub struct Voice {
     pub api_key: Option<Secret>,
     /// How many programs may speak at once.
     pub processes: usize,
+    /// Phrases that repeat are kept. Only an assistant says no.
+    pub caching: bool,
+    /// Memory for them, of all voices together, in bytes.
+    pub cache_bytes: usize,
     /// It takes the place of one that is not here.
     pub stand_in: bool,
 }
@@ -194,6 +202,10 @@ pub struct Runtime {
     pub worker_threads: Option<usize>,
     /// Threads that run speech recognition; `None`: one for each two cores.
     pub decode_threads: Option<usize>,
+    /// What the former are pinned to, one each; `None`: nothing.
+    pub worker_cores: Option<Cores>,
+    /// Where threads of local models run; `None`: anywhere.
+    pub inference_cores: Option<Cores>,
 }
 
 /// The log.
@@ -237,6 +249,9 @@ impl Config {
             onnxruntime: reader.text("onnxruntime").into(),
             max_concurrent_calls: u32::try_from(reader.integer("max_concurrent_calls"))
                 .expect("the key's range fits"),
+            max_scheduling_lag: Some(reader.integer("max_scheduling_lag_ms"))
+                .filter(|limit| *limit > 0)
+                .map(Duration::from_millis),
             drain: Duration::from_secs(reader.integer("drain_seconds")),
             private_key: reader.optional_secret("private_key"),
             public_key: reader.optional_secret("public_key"),
@@ -270,6 +285,8 @@ impl Config {
                 base_url: reader.server_url("voice.base_url"),
                 api_key: reader.optional_secret("voice.api_key"),
                 processes: count(reader.integer("voice.processes")),
+                caching: true,
+                cache_bytes: count(reader.integer("voice.cache_mb") << 20),
                 stand_in: reader.flag("voice.stand_in"),
             },
             model: Model {
@@ -284,6 +301,8 @@ impl Config {
             runtime: Runtime {
                 worker_threads: threads(reader.integer("runtime.worker_threads")),
                 decode_threads: threads(reader.integer("runtime.decode_threads")),
+                worker_cores: reader.optional_cores("runtime.worker_cores"),
+                inference_cores: reader.optional_cores("runtime.inference_cores"),
             },
             log: Log {
                 filter: reader.text("log.filter"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::cores::Cores;
 use super::key::{Key, Kind, Preset};
 use super::problem::{ConfigError, Problem};
 use super::public_url::PublicUrl;
@@ -78,6 +79,12 @@ impl Reader {
 
     pub(super) fn optional_text(&mut self, name: &str) -> Option<String> {
         self.optional(name, |_, text, _| Ok(text.to_owned()))
+    }
+
+    pub(super) fn optional_cores(&mut self, name: &str) -> Option<Cores> {
+        self.optional(name, |_, text, _| {
+            text.parse().map_err(|()| "numbers of cores and ranges of them, as in 0-3,6".to_owned())
+        })
     }
 
     pub(super) fn path(&mut self, name: &str) -> PathBuf {

@@ -150,7 +150,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "voice",
         &[
             "autoMode",
-            "cachingEnabled",
             "callbackUrl",
             "conversationName",
             "conversationalContext",

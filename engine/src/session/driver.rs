@@ -20,8 +20,9 @@ use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
 use super::endpointing::Endpointing;
-use super::event::{CallStats, SessionEvent, SessionEventKind};
+use super::event::{CallStats, Pulse, SessionEvent, SessionEventKind};
 use super::ingress::Ingress;
+use super::measure::Measures;
 use super::notes::Notes;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
@@ -46,6 +47,8 @@ pub(super) const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 /// that was begun too early is said again.
 const BEEPS_AFTER: Duration = Duration::from_secs(60);
 
+/// Between two pulses.
+const PULSE: Duration = Duration::from_secs(2);
 /// The assistant has kept the caller waiting for this long: as long as nobody waits in silence
 /// without asking whether the other is still there.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
@@ -114,6 +117,7 @@ pub struct Session {
     pub(super) endpointing: Endpointing,
     pub(super) tools: Tools,
     pub(super) transcript: Transcript,
+    pub(super) measures: Measures,
     pub(super) notes: Notes,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
@@ -139,6 +143,7 @@ pub struct Session {
     journal_line: String,
     leg_over: bool,
     closing_since: Option<Instant>,
+    next_pulse: Instant,
     stats: CallStats,
 }
 
@@ -184,6 +189,7 @@ impl Session {
             endpointing: Endpointing::new(providers.endpointing.clone(), id),
             tools: Tools::new(tools, seed),
             transcript: Transcript::new(clock),
+            measures: Measures::default(),
             notes: Notes::default(),
             egress: Egress::new(providers, persona, rate),
             ended: None,
@@ -204,6 +210,7 @@ impl Session {
             journal_line: String::with_capacity(1_024),
             leg_over: false,
             closing_since: None,
+            next_pulse: now + PULSE,
             stats: CallStats::default(),
         };
         session.emit(now, SessionEventKind::Started { carrier_call });
@@ -223,7 +230,14 @@ impl Session {
         self.stats.echo_ms = self.ingress.echo_ms();
         self.stats.echoes_mistaken = self.floor.counters().echoes;
         self.stats.inputs_dropped = self.floor.counters().dropped();
+        self.stats.speculations = self.floor.counters().speculations;
         self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
+        self.stats.tokens_wasted = self.egress.wasted().tokens;
+        self.stats.characters_wasted = self.egress.wasted().characters;
+        self.stats.frames_late = self.ingress.frames_late();
+        let on_the_way = self.transport.one_way().unwrap_or_default() + self.ingress.mean_delay();
+        self.stats.from_transport_us = micros(on_the_way);
+        self.note_lag();
         let stats = self.stats;
         let kind = SessionEventKind::Ended { reason, stats };
         match self.last_event.take() {
@@ -238,6 +252,9 @@ impl Session {
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_PER_WAKE {
             let now = self.clock.now();
+            if now >= self.next_pulse {
+                self.pulse(now);
+            }
             let worked = self.poll_round(cx, now);
             if self.is_over(now) {
                 return Poll::Ready(());
@@ -249,6 +266,20 @@ impl Session {
         // Something is always ready: let the other calls of this thread have their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Tells how the call is. A call that nothing wakes has nothing to tell.
+    fn pulse(&mut self, now: Instant) {
+        self.next_pulse = now + PULSE;
+        let state = self.floor.state().name();
+        let (lag, frames_late) = (self.note_lag(), self.ingress.frames_late());
+        self.emit(now, SessionEventKind::Pulse(Pulse { state, lag, frames_late }));
+    }
+
+    fn note_lag(&mut self) -> Duration {
+        let lag = self.transport.take_wake_lag();
+        self.stats.worst_lag_us = self.stats.worst_lag_us.max(micros(lag));
+        lag
     }
 
     /// Takes what is ready from every source once. Returns whether there was anything.
@@ -358,7 +389,16 @@ impl Session {
                         &*self.transport,
                         &mut self.tap,
                     );
+                    let onset = match &input {
+                        Input::Played { until, .. } => self.egress.onset(turn, *until),
+                        _ => None,
+                    };
                     self.tell(input, now);
+                    if let Some(onset) = onset
+                        && let Some(measure) = self.measures.audible(turn, onset)
+                    {
+                        self.emit(now, SessionEventKind::Audible(measure));
+                    }
                 }
                 TransportEvent::Ended(end) => {
                     self.leg_over = true;
@@ -449,6 +489,10 @@ impl Session {
         }
         self.timer.as_mut().poll(cx)
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What the end of a leg means for the call, unless it has ended already.

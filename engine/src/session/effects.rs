@@ -71,6 +71,7 @@ impl Session {
         if let Event::ToolMessageSaid { turn, id } = event {
             self.tools.on_said(*turn, id);
         }
+        self.measures.note(event);
         self.transcript.note(event, now);
         self.emit(now, SessionEventKind::Floor(event.clone()));
     }

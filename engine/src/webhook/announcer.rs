@@ -309,10 +309,16 @@ impl Draft {
     fn note(&mut self, id: Uuid, at: Instant, kind: SessionEventKind) -> Option<Progress> {
         let event = match kind {
             SessionEventKind::Started { .. } => return Some(self.started(id)),
-            SessionEventKind::Ended { reason, .. } => {
+            SessionEventKind::Ended { reason, stats } => {
+                self.conversation.counted(&stats);
                 self.ended = Some((reason, at));
                 return None;
             }
+            SessionEventKind::Audible(measure) => {
+                self.conversation.measured(&measure);
+                return None;
+            }
+            SessionEventKind::Pulse(_) => return None,
             SessionEventKind::Phrase { turn, text } => {
                 let text = self.phrases.push(turn, text)?;
                 return self.told(id, at, self.words(turn, &text));

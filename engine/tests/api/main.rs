@@ -14,6 +14,7 @@ mod resources;
 mod restart;
 mod squads;
 mod stage;
+mod telemetry;
 mod tools;
 mod twilio;
 mod webhooks;

@@ -272,8 +272,38 @@ pub struct PerformanceMetrics {
     /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_latency_average: Option<f64>,
+    /// How long a frame of the caller's was on its way to us, in the mean: half of the best round
+    /// trip, and what frames came later than the carrier's fastest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_transport_latency_average: Option<f64>,
+    /// From the first audio that might be played to its playback at the carrier, in the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_transport_latency_average: Option<f64>,
+    /// How often the assistant cut the caller short: a reply began to be heard while the caller
+    /// spoke, or the caller went on within half a second of it.
+    pub num_user_interrupted: u64,
     /// How often the caller cut the assistant short.
     pub num_assistant_interrupted: u64,
+    /// Ours, not Vapi's: what was prepared before it was certain to be wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speculation: Option<Speculation>,
+}
+
+/// Replies that were prepared before the end of the caller's turn was certain, and what those cost
+/// that were dropped unheard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Speculation {
+    /// Replies prepared.
+    pub started: u64,
+    /// Those that were heard.
+    pub kept: u64,
+    /// Those that were not.
+    pub dropped: u64,
+    /// Pieces of text (tokens, as a rule) that the model wrote for those.
+    pub tokens_wasted: u64,
+    /// Characters of them that went to the voice.
+    pub characters_wasted: u64,
 }
 
 /// How long each stage of a reply took, in ms; absent where it was skipped.
@@ -292,7 +322,12 @@ pub struct TurnLatency {
     /// End of speech to the turn being taken for over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpointing_latency: Option<f64>,
-    /// End of speech to the first sample heard.
+    /// End of speech to the first sample that can be heard at the carrier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_latency: Option<f64>,
+    /// Ours, not Vapi's: from the first audio that might be played to its playback at the carrier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport_latency: Option<f64>,
+    /// Ours: the reply had been prepared before the end of the turn was certain.
+    pub speculative: bool,
 }

@@ -34,7 +34,7 @@ pub use assistant::{
 };
 pub use call::{
     Artifact, AudioFormat, Call, CallStatus, Customer, Monitor, MonoRecording, PerformanceMetrics,
-    Recording, SchedulePlan, Transport, TurnLatency,
+    Recording, SchedulePlan, Speculation, Transport, TurnLatency,
 };
 pub use chat::{ChatInput, NewChat, NewSession};
 pub use ended_reason::EndedReason;

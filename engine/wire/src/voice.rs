@@ -21,6 +21,9 @@ pub struct Voice {
     /// Speaking rate; 1 is the voice's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// The audio of phrases that repeat may be kept and played again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caching_enabled: Option<bool>,
     /// How text is cut into what is synthesised at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_plan: Option<ChunkPlan>,
