@@ -22,8 +22,11 @@ pub(crate) struct Tally {
     from: Timestamp,
     until: Timestamp,
     zone: TimeZone,
-    rows: BTreeMap<(Option<i64>, Vec<Option<String>>), Vec<Sum>>,
+    rows: BTreeMap<Place, Vec<Sum>>,
 }
+
+/// A row's step and the values it stands for.
+type Place = (Option<i64>, Vec<Option<String>>);
 
 /// One column of one row.
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +74,7 @@ impl Tally {
     pub(crate) fn finish(self) -> Value {
         let groups = self.query.group_by.clone().unwrap_or_default();
         let operations = self.query.operations.clone().unwrap_or_default();
-        let row = |((step, values), sums): ((Option<i64>, Vec<Option<String>>), Vec<Sum>)| {
+        let row = |((step, values), sums): (Place, Vec<Sum>)| {
             let mut row = Map::new();
             if let Some(step) = step {
                 let date = Timestamp::from_micros(step).to_iso();
@@ -160,7 +163,8 @@ fn amount(column: &str, call: &Facts) -> Option<f64> {
 fn begin(micros: i64, step: &str, zone: &TimeZone) -> i64 {
     let Ok(moment) = jiff::Timestamp::from_microsecond(micros) else { return micros };
     let local = zone.to_datetime(moment);
-    let first_of = |year: i16, month: i8| Date::new(year, month, 1).unwrap_or(local.date());
+    let first_of =
+        |year: i16, month: i8| Date::new(year, month, 1).unwrap_or_else(|_| local.date());
     let whole_years = |years: i16| first_of((local.year() / years * years).max(1), 1);
     // The first year of a century is the one that ends in 01.
     let counted = |years: i16| first_of(((local.year() - 1) / years * years) + 1, 1);

@@ -219,7 +219,7 @@ fn show_one(chat: Resource) -> Value {
 fn response_of(chat: &Resource) -> Value {
     let output = chat.document.get("output").and_then(Value::as_array);
     let said = output.into_iter().flatten().rfind(|message| message["role"] == "assistant");
-    let text = said.map_or(Value::from(""), |message| message["content"].clone());
+    let text = said.map(|message| message["content"].clone()).unwrap_or_default();
     json!({
         "id": chat.id.to_string(),
         "object": "response",

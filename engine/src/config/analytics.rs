@@ -58,7 +58,8 @@ pub fn analytics(json: &str) -> Result<Vec<wire::AnalyticsQuery>, CallProblem> {
     let mut not_served = None;
     for (index, query) in queries.iter().enumerate() {
         let path = format!("queries.{index}");
-        not_served = not_served.or(check_query(query, &path, &mut check));
+        let found = check_query(query, &path, &mut check);
+        not_served = not_served.or(found);
     }
     let (problems, _) = check.finish();
     match not_served {
