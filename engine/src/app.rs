@@ -17,14 +17,15 @@ use uuid::Uuid;
 
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
+use crate::authority::Authority;
 use crate::config::{self, Config, PublicUrl, Secret};
-use crate::http;
+use crate::http::{self, Courier};
 use crate::recording::{CallTap, Options, Recorder};
 use crate::session::{
     CallClock, CallId, Direction, Overload, Registry, Session, SessionConfig, SessionEvent,
     Unserved, turn_away,
 };
-use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
+use crate::store::{KeyKind, Links, ObjectError, Objects, Reporter, Store, StoreError};
 use crate::telemetry::board::{Board, Parties};
 use crate::telemetry::live::Live;
 use crate::telemetry::metrics::Metrics;
@@ -50,6 +51,8 @@ pub struct App(Arc<Parts>);
 struct Parts {
     config: Config,
     store: Store,
+    objects: Objects,
+    authority: Authority,
     links: Links,
     /// The organisation of calls to numbers that are not stored.
     organisation: Uuid,
@@ -87,6 +90,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The place of files cannot be used.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another with `listen` or --listen")]
     Listen {
@@ -180,9 +186,12 @@ impl Engine {
         let organisation = store.first_organisation(keys.0, keys.1).await?;
         let public_url = config.url(address);
         let links = Links::new(store.signing_key("recordings").await?, public_url.clone());
+        let objects = Objects::open(&config.data_dir, &config.storage)?;
+        let authority = Authority::new(store.clone(), client.clone());
         let mail = Arc::new(Notify::new());
         let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
-        let delivery = Delivery::start(store.clone(), client.clone(), Arc::clone(&mail));
+        let delivery =
+            Delivery::start(store.clone(), client.clone(), authority.clone(), Arc::clone(&mail));
         let workshop = Arc::new(Workshop::new(
             config,
             client.clone(),
@@ -210,6 +219,8 @@ impl Engine {
             workshop,
             config: config.clone(),
             store,
+            objects,
+            authority,
             links,
             organisation: organisation.id,
             configured,
@@ -371,7 +382,17 @@ impl App {
         &self.0.config
     }
 
-    /// URLs of recordings.
+    /// What files hold.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// Makes requests to the servers of this organisation.
+    pub(crate) fn courier(&self, organisation: Uuid) -> Courier {
+        Courier::new(self.0.client.clone(), self.0.authority.clone(), organisation)
+    }
+
+    /// URLs of recordings and files.
     pub(crate) fn links(&self) -> &Links {
         &self.0.links
     }
@@ -427,7 +448,7 @@ impl App {
         transport: Box<dyn MediaTransport>,
     ) -> bool {
         let parts = &self.0;
-        let Served { assistant, about, variables, line } = served;
+        let Served { organisation, assistant, about, variables, line } = served;
         let mut place = match parts.registry.admit(id).await {
             Ok(place) => place,
             Err(refused) => {
@@ -460,6 +481,7 @@ impl App {
         let tools = Toolset {
             tools: assistant.tools,
             client: parts.client.clone(),
+            courier: self.courier(organisation),
             server: assistant.server,
             language: assistant.persona.language.clone(),
             filler_after: assistant.filler_after,
@@ -512,6 +534,8 @@ fn parties(about: &Map<String, Value>) -> Parties {
 /// What a call is served by.
 #[derive(Debug)]
 pub(crate) struct Served {
+    /// Whose call it is.
+    pub(crate) organisation: Uuid,
     /// Who speaks.
     pub(crate) assistant: Assistant,
     /// What its tools tell servers of the call.

@@ -103,7 +103,7 @@ impl App {
             && let Some(server) = config::Server::of(&server)
         {
             let about = webhook::about_new(call_id, &call, number)?;
-            match request::ask(self.client(), &server, about).await {
+            match request::ask(&self.courier(number.organisation), &server, about).await {
                 Requested::Stored { id, overrides } => {
                     document = Some(self.stored_assistant(number.organisation, &id).await?);
                     call.assistant_id = Some(id);
@@ -241,11 +241,12 @@ impl App {
         let began = Timestamp::from_micros(Timestamp::now().as_micros() - elapsed);
         // It ends after the calls.
         let analyst = assistant.as_ref().ok().map(analyst);
+        let organisation = record.organisation;
         let record = Box::new(record);
         let _ = self.notes().send(Note::Opened { record, began, analyst, client }).await;
         let recorded = match assistant {
             Ok(assistant) => {
-                let served = Served { assistant, about, variables, line };
+                let served = Served { organisation, assistant, about, variables, line };
                 self.run_call(id, carrier_call, served, direction, clock, leg).await
             }
             Err(nobody) => {

@@ -8,6 +8,7 @@ pub mod analysis;
 pub mod api;
 pub mod app;
 pub mod assemble;
+mod authority;
 pub mod background;
 mod backoff;
 pub mod bench;

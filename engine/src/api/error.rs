@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use wire::{ErrorBody, OneOrMany};
 
-use crate::store::StoreError;
+use crate::store::{ObjectError, StoreError};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,14 @@ impl From<StoreError> for ApiError {
         // What the database says is for the operator.
         tracing::error!(%error, "a request failed");
         Self::with(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    }
+}
+
+impl From<ObjectError> for ApiError {
+    fn from(error: ObjectError) -> Self {
+        // What the place of files says is for the operator.
+        tracing::error!(%error, "a file is not to be had");
+        Self::with(StatusCode::SERVICE_UNAVAILABLE, "the place of files does not answer")
     }
 }
 

@@ -4,14 +4,20 @@ mod assistant;
 mod auth;
 mod call;
 mod control;
+mod credential;
 mod document;
 mod error;
+mod file;
 mod health;
+mod knowledge_base;
 mod list;
+mod log;
+mod openapi;
 mod phone_number;
 mod recording;
 mod resource;
 mod squad;
+mod structured_output;
 mod telemetry;
 mod token;
 mod tool;
@@ -43,11 +49,12 @@ pub fn router(app: App) -> Router {
         .route("/live", get(telemetry::live))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
-        .merge(assistant::ASSISTANT.routes())
-        .merge(squad::SQUAD.routes())
-        .merge(tool::TOOL.routes())
+        .merge(resources())
+        .merge(file::routes())
         .merge(phone_number::routes())
         .merge(token::routes())
+        .route("/openapi.json", get(openapi::show))
+        .route("/docs", get(openapi::pages))
         .route("/twilio/outbound/{call}", post(twilio::outbound))
         .route("/twilio/status/{call}", post(twilio::status))
         .route("/call", get(call::list).post(call::place))
@@ -57,11 +64,20 @@ pub fn router(app: App) -> Router {
         .route("/call/{id}/listen", get(websocket::listen))
         .route("/call/{id}/transport", get(websocket::transport))
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
+        .route("/call/{id}/call-logs", get(log::redirect))
         .route("/call/{id}/{artifact}", get(recording::redirect))
+        .route("/log/{call}/call.jsonl", get(log::download))
+        .route("/logs", get(log::list))
         .route("/recording/{call}/{file}", get(recording::download))
         .layer(cors())
         .fallback(|| async { ApiError::with(StatusCode::NOT_FOUND, "there is nothing here") })
         .with_state(app)
+}
+
+/// Every kind of stored resource: what is described is what is served.
+fn resources() -> Router<App> {
+    let kinds = openapi::RESOURCES.iter();
+    kinds.fold(Router::new(), |router, (kind, ..)| router.merge(kind.routes()))
 }
 
 /// Any page may ask: what it may do is said by its key, which no browser sends by itself.

@@ -264,6 +264,13 @@ impl Kind {
     }
 }
 
+/// The credential that the server in `object` names.
+pub(super) fn server_credential(object: &Fields, parent: &str) -> Option<Reference> {
+    let server = object.get("server")?.as_object()?;
+    let parent = format!("{parent}server.");
+    Reference::of(server, &parent, "credentialId", Collection::Credentials)
+}
+
 /// The id in a path.
 pub(super) fn uuid(id: &str) -> Result<Uuid, ApiError> {
     Uuid::parse_str(id).map_err(|_| ApiError::bad_request("id must be a UUID"))

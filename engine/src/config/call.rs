@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(
             read(&json!({"customr": {}, "customer": {"number": "06", "extension": "12345678901"}})),
             Err(CallProblem::Invalid(vec![
-                "property customr should not exist".to_owned(),
+                "property customr should not exist; did you mean customer?".to_owned(),
                 "customer.extension must be shorter than or equal to 10 characters".to_owned(),
                 "customer.number must be in the E.164 format, such as +33123456789".to_owned(),
             ]))

@@ -176,6 +176,13 @@ pub(super) const KEYS: &[Key] = &[
                 outside the US region have another.",
     },
     Key {
+        name: "twilio.configure_numbers",
+        kind: Kind::Flag,
+        preset: Value("true"),
+        about: "When a number is imported with its account's token, have Twilio announce its calls \
+                here. Switch it off where numbers are set up by other means.",
+    },
+    Key {
         name: "twilio.validate_signatures",
         kind: Kind::Flag,
         preset: Value("true"),
@@ -202,6 +209,37 @@ pub(super) const KEYS: &[Key] = &[
         preset: Value("true"),
         about: "Keep each call's journal, which `causerie replay` runs again. It holds the words \
                 of both sides.",
+    },
+    Key {
+        name: "storage.bucket",
+        kind: Kind::Text,
+        preset: Unset { example: "causerie" },
+        about: "Where files that are sent to the API are kept: a bucket of Amazon S3, or of a \
+                service that speaks its protocol. Unset: the folder objects in data_dir.",
+    },
+    Key {
+        name: "storage.endpoint",
+        kind: Kind::Url,
+        preset: Unset { example: "https://s3.fr-par.scw.cloud" },
+        about: "The bucket's service. Unset: Amazon's.",
+    },
+    Key {
+        name: "storage.region",
+        kind: Kind::Text,
+        preset: Value("us-east-1"),
+        about: "The bucket's region.",
+    },
+    Key {
+        name: "storage.access_key_id",
+        kind: Kind::Text,
+        preset: Unset { example: "AKIAIOSFODNN7EXAMPLE" },
+        about: "The name of the key for the bucket. Unset: what the machine itself is allowed.",
+    },
+    Key {
+        name: "storage.secret_access_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "wJalrXUtnFEMI/K7MDENG" },
+        about: "The key for the bucket. Better given in the environment than in a file.",
     },
     Key {
         name: "transcriber.provider",

@@ -9,8 +9,11 @@ mod background;
 mod call;
 mod checked;
 mod cores;
+mod credential;
 mod example;
+mod fields;
 mod key;
+mod knowledge_base;
 mod phone_number;
 mod problem;
 mod provider;
@@ -21,6 +24,7 @@ mod server_url;
 mod sources;
 mod spelling;
 mod squad;
+mod structured_output;
 mod token;
 mod tool;
 mod validation;
@@ -34,7 +38,11 @@ pub use background::Background;
 pub use call::{CallProblem, new_call};
 pub use checked::{Checked, assistant_check};
 pub use cores::Cores;
+pub use credential::{
+    Authentication, Hash, Signing, authentication, credential_check, shown_credential,
+};
 pub use example::annotated;
+pub use knowledge_base::knowledge_base_check;
 pub use phone_number::{destination, phone_number_check};
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
@@ -44,6 +52,7 @@ pub use server_url::ServerUrl;
 pub use sources::{Origin, Sources};
 pub use spelling::nearest;
 pub use squad::squad_check;
+pub use structured_output::structured_output_check;
 pub use token::new_token;
 pub use tool::tool_check;
 
@@ -91,6 +100,8 @@ pub struct Config {
     pub recording: Recording,
     /// Journals.
     pub journal: Journal,
+    /// Files.
+    pub storage: Storage,
     /// Speech recognition, where the assistant does not say.
     pub transcriber: Transcriber,
     /// Speech synthesis, where the assistant does not say.
@@ -112,6 +123,8 @@ pub struct Twilio {
     pub auth_token: Option<Secret>,
     /// Where its REST API is.
     pub api_url: ServerUrl,
+    /// Have Twilio announce the calls of a number that is imported here.
+    pub configure_numbers: bool,
     /// Refuse requests that Twilio did not sign.
     pub validate_signatures: bool,
     /// How far ahead of the caller's ear audio is sent.
@@ -130,6 +143,21 @@ pub struct Recording {
 pub struct Journal {
     /// Keep them.
     pub enabled: bool,
+}
+
+/// Files: a folder of this machine, or a service that speaks Amazon S3's protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    /// The bucket; `None`: a folder in the data directory.
+    pub bucket: Option<String>,
+    /// The service; `None`: Amazon's.
+    pub endpoint: Option<ServerUrl>,
+    /// The bucket's region.
+    pub region: String,
+    /// The name of the key.
+    pub access_key_id: Option<String>,
+    /// The key.
+    pub secret_access_key: Option<Secret>,
 }
 
 /// Speech recognition.
@@ -259,11 +287,19 @@ impl Config {
                 account_sid: reader.optional_text("twilio.account_sid"),
                 auth_token: reader.optional_secret("twilio.auth_token"),
                 api_url: reader.server_url("twilio.api_url"),
+                configure_numbers: reader.flag("twilio.configure_numbers"),
                 validate_signatures: reader.flag("twilio.validate_signatures"),
                 lead: Duration::from_millis(reader.integer("twilio.lead_ms")),
             },
             recording: Recording { enabled: reader.flag("recording.enabled") },
             journal: Journal { enabled: reader.flag("journal.enabled") },
+            storage: Storage {
+                bucket: reader.optional_text("storage.bucket"),
+                endpoint: reader.optional_server_url("storage.endpoint"),
+                region: reader.text("storage.region"),
+                access_key_id: reader.optional_text("storage.access_key_id"),
+                secret_access_key: reader.optional_secret("storage.secret_access_key"),
+            },
             transcriber: Transcriber {
                 provider: transcriber,
                 model: reader

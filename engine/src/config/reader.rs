@@ -103,6 +103,10 @@ impl Reader {
         self.required(name, |_, text, _| ServerUrl::parse(text).map_err(url_expected))
     }
 
+    pub(super) fn optional_server_url(&mut self, name: &str) -> Option<ServerUrl> {
+        self.optional(name, |_, text, _| ServerUrl::parse(text).map_err(url_expected))
+    }
+
     pub(super) fn optional_url(&mut self, name: &str) -> Option<PublicUrl> {
         self.optional(name, |_, text, _| PublicUrl::parse(text).map_err(url_expected))
     }

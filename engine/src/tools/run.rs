@@ -14,6 +14,7 @@ use super::template::render;
 use super::webhook::Answered;
 use super::{Destination, Ending, Tool, Work, request, transfer, webhook};
 use crate::config::Server;
+use crate::http::Courier;
 use crate::transport::twilio::rest::LiveCall;
 
 /// How long a message that the tool waits for may take to be heard. Whoever talks through it does
@@ -30,6 +31,8 @@ pub struct Toolset {
     pub tools: Vec<Arc<Tool>>,
     /// Makes the requests.
     pub client: Client,
+    /// Makes those to the customer's own servers.
+    pub(crate) courier: Courier,
     /// Who is asked where a tool names nobody.
     pub server: Option<Server>,
     /// The call, the assistant, the customer and the number, as messages to servers have them; what
@@ -262,7 +265,7 @@ impl Toolset {
             Work::Transfer(_) => Err(Lost::NoCarrier),
             Work::Webhook(own) => {
                 let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
-                webhook::ask(&self.client, server, tool, &call, &self.about).await
+                webhook::ask(&self.courier, server, tool, &call, &self.about).await
             }
             Work::Request(request) => {
                 let scopes = [&*self.variables, &*self.about];

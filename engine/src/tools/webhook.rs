@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::run::{Invocation, Lost};
 use super::{Ending, Tool};
 use crate::backoff::{Failure, pause};
 use crate::config::Server;
-use crate::http::{self, BodyError};
+use crate::http::{self, BodyError, Courier};
 
 /// The longest answer that is read, in bytes: a model reads no more.
 const LONGEST_ANSWER: usize = 256 << 10;
@@ -30,14 +30,16 @@ pub(super) struct Answered {
 
 /// Asks `server`.
 pub(super) async fn ask(
-    client: &Client,
+    courier: &Courier,
     server: &Server,
     tool: &Tool,
     call: &Invocation,
     about: &Map<String, Value>,
 ) -> Result<Answered, Lost> {
     let body = body(tool, call, about).to_string();
-    let request = || http::post(client, server).body(body.clone());
+    let signed = courier.post(server, &call.id, body.as_bytes()).await;
+    let signed = signed.map_err(|error| Lost::Unreachable(error.to_string()))?;
+    let request = || signed.try_clone().expect("its body is no stream");
     let (status, text) = send(request, server.backoff.as_ref()).await?;
     match read(&text, &call.id) {
         Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),

@@ -3,9 +3,14 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod credentials;
+mod files;
 mod fixtures;
 mod keys;
 mod kill;
+mod logs;
+mod numbers;
+mod openapi;
 mod outbound;
 mod receiver;
 mod requests;

@@ -164,7 +164,10 @@ async fn several_customers_are_called_each_by_a_call_and_what_is_not_here_is_nam
         "assistant": {"firstMesage": "x"}});
     let (status, body) = outside.stage.ask(Method::POST, "/call", Some(order)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(body["message"], json!(["property firstMesage should not exist"]));
+    assert_eq!(
+        body["message"],
+        json!(["property firstMesage should not exist; did you mean firstMessage?"])
+    );
 }
 
 #[tokio::test]

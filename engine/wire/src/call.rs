@@ -1,12 +1,13 @@
 //! A call, as `GET /call/{id}` and every message about it show it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Analysis;
 
 /// Vapi's `Call`, as far as this engine has something to say. What is absent is not sent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Call {
     /// `inboundPhoneCall`, `outboundPhoneCall` or `vapi.websocketCall`.
@@ -86,7 +87,7 @@ pub struct Call {
 }
 
 /// Where a call is on its way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallStatus {
@@ -117,7 +118,7 @@ impl CallStatus {
 }
 
 /// The other side of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Customer {
     /// E.164, where the carrier tells.
@@ -138,7 +139,7 @@ pub struct Customer {
 }
 
 /// Where a call is controlled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Monitor {
     /// Takes orders; absent: it takes none.
@@ -150,7 +151,7 @@ pub struct Monitor {
 }
 
 /// How a call is carried.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transport {
     /// `twilio` or `vapi.websocket`.
@@ -172,7 +173,7 @@ pub struct Transport {
 }
 
 /// What the binary frames of a raw WebSocket hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AudioFormat {
     /// `pcm_s16le` or `mulaw`.
@@ -187,7 +188,7 @@ pub struct AudioFormat {
 }
 
 /// What is left of a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Artifact {
     /// What was said, in Vapi's rows.
@@ -212,7 +213,7 @@ pub struct Artifact {
 }
 
 /// Every form of a recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Recording {
     /// Caller left, assistant right.
@@ -222,7 +223,7 @@ pub struct Recording {
 }
 
 /// The forms of a recording that have one channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MonoRecording {
     /// Both sides.
@@ -234,7 +235,7 @@ pub struct MonoRecording {
 }
 
 /// How fast the replies were.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PerformanceMetrics {
     /// Each reply to the caller.
@@ -273,7 +274,7 @@ pub struct PerformanceMetrics {
 
 /// Replies that were prepared before the end of the caller's turn was certain, and what those cost
 /// that were dropped unheard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Speculation {
     /// Replies prepared.
@@ -289,7 +290,7 @@ pub struct Speculation {
 }
 
 /// How long each stage of a reply took, in ms; absent where it was skipped.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TurnLatency {
     /// Request to first phrase.

@@ -13,12 +13,14 @@ mod ended_reason;
 mod error;
 mod idle;
 mod key;
+mod knowledge_base;
 mod model;
 mod new_call;
 mod phone_number;
 mod server;
 mod speaking;
 mod squad;
+mod structured_output;
 mod tool;
 mod transcriber;
 mod voice;
@@ -37,6 +39,7 @@ pub use ended_reason::EndedReason;
 pub use error::ErrorBody;
 pub use idle::{Hook, HookAction, HookOptions, MessagePlan, Prompt};
 pub use key::{KeyRestrictions, NewToken};
+pub use knowledge_base::KnowledgeBase;
 pub use model::{Function, Message, MessageRole, Model};
 pub use new_call::{NewCall, NewCustomer, NewTransport};
 pub use phone_number::PhoneNumber;
@@ -46,6 +49,7 @@ pub use speaking::{
     StopSpeakingPlan, TranscriptionEndpointingPlan,
 };
 pub use squad::{AssistantDestination, ContextEngineeringPlan, Squad, SquadMember};
+pub use structured_output::{StructuredOutput, StructuredOutputCondition};
 pub use tool::{
     TextContent, Tool, ToolMessage, ToolMessageCondition, ToolParameter, TransferDestination,
     TransferMessage, TransferPlan,

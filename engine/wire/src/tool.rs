@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{BackoffPlan, Function, Server};
 
 /// Something the model may call. Its `Debug` shows no secret.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tool {
     /// `function`, `apiRequest`, `endCall` and others.
@@ -69,7 +70,7 @@ impl fmt::Debug for Tool {
 }
 
 /// Something the caller hears about a tool.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolMessage {
     /// `request-start`, `request-response-delayed`, `request-complete` or `request-failed`.
@@ -99,7 +100,7 @@ pub struct ToolMessage {
 }
 
 /// Words in one language.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TextContent {
     /// `text`.
@@ -114,7 +115,7 @@ pub struct TextContent {
 }
 
 /// What must hold for an argument.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolMessageCondition {
     /// `eq`, `neq`, `gt`, `gte`, `lt` or `lte`.
@@ -129,7 +130,7 @@ pub struct ToolMessageCondition {
 }
 
 /// Something that is sent beside what the model gives.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolParameter {
     /// Its name.
@@ -141,7 +142,7 @@ pub struct ToolParameter {
 }
 
 /// Whom a caller may be connected to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TransferDestination {
     /// `number`, `sip` or `assistant`.
@@ -174,7 +175,7 @@ pub struct TransferDestination {
 }
 
 /// What is said before a transfer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TransferMessage {
     /// The words.
@@ -184,7 +185,7 @@ pub enum TransferMessage {
 }
 
 /// How a transfer is done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TransferPlan {
     /// `blind-transfer` and others.

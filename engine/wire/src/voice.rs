@@ -1,9 +1,10 @@
 //! Speech synthesis.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which voice speaks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Voice {
     /// Who.
@@ -30,7 +31,7 @@ pub struct Voice {
 }
 
 /// How text is cut into what is synthesised at once.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChunkPlan {
     /// Text is cut at all.
