@@ -105,7 +105,8 @@ pub async fn run(
     let services = Services::start(material, Paces::LOAD_SCRIPT).await?;
     let all = load.calls + load.more;
     let mut server = tokio::task::block_in_place(|| {
-        Server::start(config, &services, Mode::VadOnly, all, placement)
+        let limit = config.max_scheduling_lag.unwrap_or_default();
+        Server::start_guarded(config, &services, (Mode::VadOnly, limit), all, placement)
     })?;
     let client = reqwest::Client::new();
     let began = Instant::now();

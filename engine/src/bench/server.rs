@@ -194,6 +194,21 @@ impl Server {
         calls: usize,
         placement: &Placement,
     ) -> Result<Self, BenchError> {
+        Self::start_guarded(config, services, (mode, Duration::ZERO), calls, placement)
+    }
+
+    /// The same, which refuses calls while tasks are woken later than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_guarded(
+        config: &Config,
+        services: &Services,
+        (mode, limit): (Mode, Duration),
+        calls: usize,
+        placement: &Placement,
+    ) -> Result<Self, BenchError> {
         let system = BenchError::system;
         let folder = tempfile::tempdir().map_err(system("make a folder for the engine"))?;
         let assistant = folder.path().join("assistant.json");
@@ -214,6 +229,8 @@ impl Server {
             ("ONNXRUNTIME", path(library)),
             ("MAX_CONCURRENT_CALLS", (calls + 8).to_string()),
             ("DRAIN_SECONDS", "1".to_owned()),
+            // What is too much shows in the figures, unless refusing is what is measured.
+            ("MAX_SCHEDULING_LAG_MS", limit.as_millis().to_string()),
             ("PRIVATE_KEY", PRIVATE_KEY.to_owned()),
             ("ASSISTANT", path(assistant)),
             ("TWILIO_VALIDATE_SIGNATURES", "false".to_owned()),
