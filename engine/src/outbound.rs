@@ -226,14 +226,11 @@ impl App {
             Some(Account { user: sid.clone(), sid, secret })
         };
         let Some(number) = number else { return ours() };
-        let text = |name| number.document.get(name).and_then(Value::as_str).map(str::to_owned);
-        let Some(sid) = text("twilioAccountSid") else { return ours() };
-        if let Some(secret) = text("twilioAuthToken") {
-            return Some(Account { user: sid.clone(), sid, secret: config::Secret::new(secret) });
+        if let Some(own) = own_account(&number.document) {
+            return Some(own);
         }
-        if let (Some(user), Some(secret)) = (text("twilioApiKey"), text("twilioApiSecret")) {
-            return Some(Account { sid, user, secret: config::Secret::new(secret) });
-        }
+        let sid = number.document.get("twilioAccountSid").and_then(Value::as_str);
+        let Some(sid) = sid.map(str::to_owned) else { return ours() };
         let known = twilio.account_sid.as_deref().is_none_or(|known| known == sid);
         let secret = twilio.auth_token.clone().filter(|_| known)?;
         Some(Account { user: sid.clone(), sid, secret })
@@ -324,4 +321,15 @@ impl App {
             "remainingConcurrentCalls": registry.capacity().saturating_sub(registry.running()),
         })
     }
+}
+
+/// The account of a number that was imported with its token, or with a key of it.
+pub(crate) fn own_account(number: &Map<String, Value>) -> Option<Account> {
+    let text = |name| number.get(name).and_then(Value::as_str).map(str::to_owned);
+    let sid = text("twilioAccountSid")?;
+    let (user, secret) = match text("twilioAuthToken") {
+        Some(token) => (sid.clone(), token),
+        None => (text("twilioApiKey")?, text("twilioApiSecret")?),
+    };
+    Some(Account { sid, user, secret: config::Secret::new(secret) })
 }

@@ -128,20 +128,6 @@ impl Workshop {
 }
 
 impl Workshop {
-    /// Its model alone, for those who write to it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::ready`].
-    pub(crate) async fn model(
-        &self,
-        described: &config::Assistant,
-    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
-        let wanted = described.model.clone();
-        let make = blocking(move || assemble::model(&wanted));
-        self.models.take(described.model.clone(), Stage::Model, make).await
-    }
-
     /// Voice activity, for all calls.
     pub(crate) fn vad(&self) -> &dyn Vad {
         &*self.providers.vad
@@ -165,6 +151,20 @@ impl Workshop {
     /// Decodes that callers' pauses wait for, of all recognisers.
     pub(crate) fn decode_backlog(&self) -> usize {
         self.recognizers.made().iter().map(|recognizer| recognizer.backlog()).sum()
+    }
+
+    /// Its model alone, for those who write to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ready`].
+    pub(crate) async fn model(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        let wanted = described.model.clone();
+        let make = blocking(move || assemble::model(&wanted));
+        self.models.take(described.model.clone(), Stage::Model, make).await
     }
 }
 

@@ -150,13 +150,14 @@ impl App {
         let variables = overrides::variables(&about, changes.as_ref());
         let personal = overrides::personal(&assistant, &variables);
         let described = self.describe_document(&personal).map_err(NoChat::Invalid)?;
-        let exchange = self.exchange(&described, about, variables, context, &input).await?;
+        let exchange = self.exchange(owner, &described, about, variables, context, &input).await?;
         let session = session.map(|session| session.id);
         Ok(Prepared { id, session, owner, document, input, exchange })
     }
 
     async fn exchange(
         &self,
+        owner: Uuid,
         described: &config::Assistant,
         about: Map<String, Value>,
         variables: Map<String, Value>,
@@ -179,6 +180,7 @@ impl App {
         let tools = Toolset {
             tools: described.tools.iter().cloned().map(Arc::new).collect(),
             client: self.client().clone(),
+            courier: self.courier(owner),
             server: described.server.as_ref().and_then(config::Server::of),
             about: Arc::new(about),
             line: None,

@@ -1,10 +1,11 @@
 //! What is added up over calls: Vapi's `AnalyticsQueryDTO`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What `POST /analytics` takes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Analytics {
     /// The questions.
@@ -12,7 +13,7 @@ pub struct Analytics {
 }
 
 /// One question.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnalyticsQuery {
     /// `call`.
@@ -30,7 +31,7 @@ pub struct AnalyticsQuery {
 }
 
 /// Something that is worked out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnalyticsOperation {
     /// `sum`, `avg`, `count`, `min` or `max`.
@@ -42,7 +43,7 @@ pub struct AnalyticsOperation {
 }
 
 /// A stretch of time, in steps.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TimeRange {
     /// A row for each `day`, and so on; `None`: one for all.

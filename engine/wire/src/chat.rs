@@ -1,10 +1,11 @@
 //! Conversations in text: Vapi's `CreateChatDTO` and `CreateSessionDTO`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What `POST /chat` takes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewChat {
     /// The customer's own name for it: at most 40 characters.
@@ -32,7 +33,7 @@ pub struct NewChat {
 }
 
 /// What a customer writes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ChatInput {
     /// A text.
@@ -42,7 +43,7 @@ pub enum ChatInput {
 }
 
 /// What `POST /session` takes, and `PATCH /session/{id}` of it the first four.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewSession {
     /// The customer's own name for it: at most 40 characters.
