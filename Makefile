@@ -24,8 +24,9 @@ test: ## Run every test.
 	@scripts/setup.sh test
 	@scripts/test.sh
 
-bench: setup ## Run the benchmarks.
-	@$(CARGO) bench -p benches --locked
+bench: setup ## Run the short set of benchmarks; README.md names the others.
+	@$(CARGO) bench -p benches --locked --bench frame_path
+	@$(CARGO) bench -p benches --locked --bench components -- --quick
 
 release: ## Build the optimised binary.
 	@scripts/packages.sh cc ca-certificates

@@ -34,6 +34,8 @@ fi
 data=$(mktemp -d)
 CAUSERIE_PRIVATE_KEY=$(head -c 24 /dev/urandom | od -An -tx1 | tr -d ' \n')
 export CAUSERIE_PRIVATE_KEY
+# Its numbers are made up.
+export CAUSERIE_TWILIO_CONFIGURE_NUMBERS=false
 "$causerie" serve --listen 127.0.0.1:0 --data-dir "$data/data" >"$data/ready" 2>"$data/log" &
 engine=$!
 trap 'kill "$engine" 2>/dev/null || true; wait "$engine" 2>/dev/null || true; rm -rf "$data"' EXIT

@@ -3,7 +3,8 @@
 //!
 //! A call has a connection of its own. One more is kept open ahead of the next call, so that no
 //! call waits for DNS, TCP and TLS; it costs nothing as long as no audio goes through it. The
-//! call's task hands its audio over through a bounded ring and never blocks; the connection's task
+//! call's task hands its audio over through a bounded ring and never blocks (while the connection is
+//! still being made, what does not fit waits beside it, up to 5 s); the connection's task
 //! runs on the runtime that was given.
 //!
 //! Deepgram's own end of turn is not asked for (`endpointing=false`): the Floor has better
@@ -14,12 +15,13 @@ mod segment;
 mod spare;
 mod wire;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use rtrb::{Consumer, Producer, RingBuffer};
+use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use websocket::{Endpoint, EndpointError};
@@ -38,8 +40,12 @@ pub const BASE_URL: &str = "https://api.deepgram.com";
 /// The model, where nothing else is configured.
 pub const MODEL: &str = "nova-3";
 
-/// Audio that waits for the connection, in blocks of 20 ms at 8 kHz: 5 s, enough for it to be made
-/// when none was kept open.
+/// Audio on its way to the connection, in blocks of 20 ms at 8 kHz: 0.6 s. A connection takes a
+/// block as it comes; more is wanted only while there is none.
+const IN_FLIGHT: usize = 32;
+
+/// Audio that waits beside that until a connection was made, when none was kept open: 5 s. Given
+/// back as soon as the connection has taken it.
 const WAITING_BLOCKS: usize = 256;
 
 /// Results that wait for the call's task. It takes them as they come.
@@ -97,11 +103,6 @@ impl Deepgram {
         runtime.spawn(spare::keep(received));
         Ok(Self { config, orders, lost_samples: Arc::default() })
     }
-
-    /// Samples that were dropped since the connection did not take them in time.
-    pub fn lost_samples(&self) -> u64 {
-        self.lost_samples.load(Ordering::Relaxed)
-    }
 }
 
 fn endpoint(config: &DeepgramConfig, query: &str) -> Result<Endpoint, RecognizerError> {
@@ -116,18 +117,32 @@ fn endpoint(config: &DeepgramConfig, query: &str) -> Result<Endpoint, Recognizer
 }
 
 impl Recognizer for Deepgram {
+    fn lost_samples(&self) -> u64 {
+        self.lost_samples.load(Ordering::Relaxed)
+    }
+
+    /// Opens the spare connection, where it is not open yet.
+    fn prepare(&self, config: &StreamConfig) {
+        let query = wire::query(&self.config.model, &config.language, config.rate);
+        // What is wrong with it is told when a stream wants it.
+        if let Ok(endpoint) = endpoint(&self.config, &query) {
+            let _ = self.orders.send(Order { query, endpoint, lane: None });
+        }
+    }
+
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
         config.expect_language(PROVIDER, wire::languages(&self.config.model))?;
         let query = wire::query(&self.config.model, &config.language, config.rate);
         let endpoint = endpoint(&self.config, &query)?;
-        let (items, to_send) = RingBuffer::new(WAITING_BLOCKS);
+        let (items, to_send) = RingBuffer::new(IN_FLIGHT);
         let (news, received) = RingBuffer::new(WAITING_NEWS);
         let line = Arc::new(Line::default());
         let lane = Lane { items: to_send, news, line: Arc::clone(&line), rate: config.rate };
         // The receiver ends with the runtime, and then the lane says so to the stream.
-        let _ = self.orders.send(Order { query, endpoint, lane });
+        let _ = self.orders.send(Order { query, endpoint, lane: Some(lane) });
         Ok(Box::new(Stream {
             items,
+            waiting: VecDeque::new(),
             news: received,
             line,
             segments: Segments::default(),
@@ -152,6 +167,8 @@ struct Line {
 /// One call's end.
 struct Stream {
     items: Producer<Item>,
+    /// What does not fit in there.
+    waiting: VecDeque<Item>,
     news: Consumer<News>,
     line: Arc<Line>,
     segments: Segments,
@@ -173,11 +190,33 @@ impl Stream {
         let next = Block::empty(self.position);
         let block = std::mem::replace(&mut self.block, next);
         let samples = block.samples().len() as u64;
-        if self.items.push(Item::Audio(block)).is_err() {
+        if !self.hand_over(Item::Audio(block)) {
             // The connection takes nothing: it hears silence instead, once it does again.
             self.lost += samples;
             self.lost_in_all.fetch_add(samples, Ordering::Relaxed);
         }
+    }
+
+    /// Hands `item` over behind what waits. `false`: there is no room.
+    fn hand_over(&mut self, item: Item) -> bool {
+        while let Some(first) = self.waiting.pop_front() {
+            if let Err(PushError::Full(first)) = self.items.push(first) {
+                self.waiting.push_front(first);
+                break;
+            }
+        }
+        if self.waiting.is_empty() {
+            // A call that goes well never needs it again.
+            self.waiting = VecDeque::new();
+            let Err(PushError::Full(item)) = self.items.push(item) else { return true };
+            self.waiting.push_back(item);
+            return true;
+        }
+        let fits = self.waiting.len() < WAITING_BLOCKS;
+        if fits {
+            self.waiting.push_back(item);
+        }
+        fits
     }
 
     fn fail(&mut self, reason: String) -> RecognizerEvent {
@@ -227,7 +266,7 @@ impl RecognizerStream for Stream {
         self.flush();
         if finalize {
             // Where there is no room the words come with the silence that follows.
-            let _ = self.items.push(Item::Finalize);
+            let _ = self.hand_over(Item::Finalize);
         }
         self.line.task.wake();
     }
@@ -268,6 +307,43 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let error = Deepgram::new(config, runtime.handle()).expect_err("no header").to_string();
         assert!(error.contains("line breaks") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn audio_waits_in_order_while_there_is_no_connection() {
+        let (items, mut to_send) = RingBuffer::new(IN_FLIGHT);
+        let (_news, received) = RingBuffer::new(1);
+        let mut stream = Stream {
+            items,
+            waiting: VecDeque::new(),
+            news: received,
+            line: Arc::default(),
+            segments: Segments::default(),
+            position: 0,
+            block: Block::empty(0),
+            lost: 0,
+            lost_in_all: Arc::default(),
+            failed: false,
+        };
+        let frame = |number: usize| [number as i16; 160];
+        let room = IN_FLIGHT + WAITING_BLOCKS;
+        for number in 0..room + 3 {
+            stream.push(&frame(number));
+        }
+        assert_eq!(stream.lost, 3 * 160, "5.6 s wait, and no more");
+        let mut taken = Vec::new();
+        let mut take = |stream: &mut Stream, to_send: &mut Consumer<Item>, number: usize| {
+            stream.push(&frame(number));
+            while let Ok(Item::Audio(block)) = to_send.pop() {
+                taken.push(block.samples()[0] as usize);
+            }
+        };
+        for number in 1_000..1_020 {
+            take(&mut stream, &mut to_send, number);
+        }
+        assert_eq!(taken[..room], (0..room).collect::<Vec<_>>());
+        assert_eq!(taken[room..].first(), Some(&1_001), "the first found no room");
+        assert_eq!(stream.waiting.capacity(), 0, "given back");
     }
 
     #[test]

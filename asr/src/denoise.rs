@@ -45,6 +45,18 @@ impl fmt::Debug for Denoising {
 }
 
 impl Recognizer for Denoising {
+    fn prepare(&self, config: &StreamConfig) {
+        self.0.prepare(config);
+    }
+
+    fn backlog(&self) -> usize {
+        self.0.backlog()
+    }
+
+    fn lost_samples(&self) -> u64 {
+        self.0.lost_samples()
+    }
+
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
         let denoiser = Denoiser::new(config.rate).map_err(|error| RecognizerError::Rate {
             provider: PROVIDER,

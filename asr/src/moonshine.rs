@@ -98,6 +98,14 @@ impl Moonshine {
 }
 
 impl Recognizer for Moonshine {
+    fn backlog(&self) -> usize {
+        self.pool.backlog()
+    }
+
+    fn lost_samples(&self) -> u64 {
+        self.pool.counts().lost_samples
+    }
+
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError> {
         config.expect_language(PROVIDER, &["en"])?;
         // The filter is made by the decode thread; here only to learn whether it can be.

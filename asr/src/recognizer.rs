@@ -17,6 +17,22 @@ pub trait Recognizer: Send + Sync + fmt::Debug {
     ///
     /// Where the language, the rate or the provider's capacity does not allow it.
     fn open(&self, config: &StreamConfig) -> Result<Box<dyn RecognizerStream>, RecognizerError>;
+
+    /// A call will open a stream like this in a moment: makes ready what that takes. Never blocks.
+    fn prepare(&self, config: &StreamConfig) {
+        let _ = config;
+    }
+
+    /// Decodes that callers' pauses wait for and no thread has taken up yet; none, where decoding is
+    /// done elsewhere.
+    fn backlog(&self) -> usize {
+        0
+    }
+
+    /// Samples of callers that were dropped since they could not be taken in time, of all streams.
+    fn lost_samples(&self) -> u64 {
+        0
+    }
 }
 
 /// What a call asks of its recogniser.

@@ -204,6 +204,11 @@ impl Pool {
         })
     }
 
+    /// Stable and final jobs that no thread has taken up.
+    pub(crate) fn backlog(&self) -> usize {
+        self.threads.iter().map(|worker| worker.desk.state.urgent.load(Ordering::Relaxed)).sum()
+    }
+
     pub(crate) fn counts(&self) -> DecodeCounts {
         DecodeCounts {
             decoded: self.counts.decoded.load(Ordering::Relaxed),

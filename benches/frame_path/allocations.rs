@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use benches::heap_profile::{self, Amount, Site};
+use benches::heap_profile::{self, Amount, Counted, Site};
 
 use crate::Outcome;
 use crate::call::{FRAME, Running, WARM_UP, runtime};
@@ -54,7 +54,7 @@ pub(crate) fn count() -> Outcome {
         engine.stop().await?;
         Ok::<_, Box<dyn std::error::Error>>((elapsed, steady))
     })?;
-    let mut sites = heap_profile::read(&fs::read_to_string(&file)?, &PLACES)?;
+    let mut sites = heap_profile::read(&fs::read_to_string(&file)?, Counted::All, &PLACES)?;
     keep(&file);
     let marked = Amount { blocks: 1, bytes: MARKER as u64 };
     let found =

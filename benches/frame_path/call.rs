@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::app::Engine;
-use engine::assemble;
+use engine::assemble::{self, Assistant};
 use engine::config::{Config, Sources};
 use engine::session::{SessionEvent, SessionEventKind};
 use tempfile::TempDir;
@@ -40,15 +40,42 @@ impl Running {
     /// `greeting`.
     pub(crate) async fn start(greeting: Duration) -> Result<Self, Box<dyn std::error::Error>> {
         let data = tempfile::tempdir()?;
-        let config = config(data.path())?;
+        let config = config(data.path(), &[])?;
         let mut assistant = assemble::assistant(&config).await?;
-        assistant.settings.first_message = SENTENCE.repeat(greeting.as_secs() as usize / 4 + 1);
-        assistant.settings.first_message_interruptions = false;
         // It hears nothing: words are events, not frames.
         assistant.providers.recognizer = Arc::new(asr::scripted::Scripted::default());
         assistant.providers.synthesizer = Arc::new(tts::scripted::Scripted::default());
+        Self::start_with(&config, assistant, greeting, data).await
+    }
+
+    /// Starts an engine whose recogniser and voice are services: stand-ins in this process.
+    pub(crate) async fn start_with_services(
+        greeting: Duration,
+        (recogniser, voice): (&str, &str),
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let data = tempfile::tempdir()?;
+        let folder = data.path().to_owned();
+        let services = [
+            ("CAUSERIE_TRANSCRIBER_PROVIDER", "deepgram"),
+            ("CAUSERIE_TRANSCRIBER_BASE_URL", recogniser),
+            ("CAUSERIE_VOICE_PROVIDER", "cartesia"),
+            ("CAUSERIE_VOICE_BASE_URL", voice),
+        ];
+        let config = config(&folder, &services)?;
+        let assistant = assemble::assistant(&config).await?;
+        Self::start_with(&config, assistant, greeting, data).await
+    }
+
+    async fn start_with(
+        config: &Config,
+        mut assistant: Assistant,
+        greeting: Duration,
+        data: TempDir,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        assistant.settings.first_message = SENTENCE.repeat(greeting.as_secs() as usize / 4 + 1);
+        assistant.settings.first_message_interruptions = false;
         let (observer, events) = mpsc::channel(1_024);
-        let engine = Engine::with_assistant(&config, assistant, Some(observer)).await?;
+        let engine = Engine::with_assistant(config, assistant, Some(observer)).await?;
         let address = engine.address()?;
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(engine.serve(async {
@@ -89,8 +116,10 @@ pub(crate) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-fn config(data: &Path) -> Result<Config, Box<dyn std::error::Error>> {
+fn config(data: &Path, settings: &[(&str, &str)]) -> Result<Config, Box<dyn std::error::Error>> {
     let mut sources = Sources::of_process();
+    let settings = settings.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    sources.environment.extend(settings);
     // Cargo runs benchmarks in their package's directory.
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../models");
     sources.command_line.entry("models_dir").or_insert_with(|| {
@@ -104,5 +133,7 @@ fn config(data: &Path) -> Result<Config, Box<dyn std::error::Error>> {
     config.twilio.validate_signatures = false;
     config.recording.enabled = true;
     config.journal.enabled = true;
+    // Under callgrind everything is late.
+    config.max_scheduling_lag = None;
     Ok(config)
 }

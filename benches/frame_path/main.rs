@@ -10,10 +10,11 @@
 //! ```text
 //! cargo bench -p benches --bench frame_path
 //! cargo bench -p benches --bench frame_path --profile locks -- locks
+//! cargo bench -p benches --bench frame_path -- owners
 //! ```
 //!
 //! The first fails where any code of ours allocates in the path. The second counts locks, by
-//! callgrind in an unoptimised build (see [`locks`]).
+//! callgrind in an unoptimised build (see [`locks`]). The third lists who holds a call's memory.
 #![forbid(unsafe_code)]
 
 mod allocations;
@@ -21,6 +22,7 @@ mod call;
 mod carrier;
 mod cost;
 mod locks;
+mod owners;
 
 use std::process::ExitCode;
 
@@ -39,8 +41,9 @@ fn main() -> ExitCode {
         [] => cost::measure().and_then(|()| allocations::count()),
         [carrier::ROLE, rest @ ..] => carrier::run(rest),
         ["locks"] => locks::count(),
+        ["owners"] => owners::list(),
         [locks::ROLE] => locks::run_call(),
-        _ => Err(format!("unknown arguments {arguments:?}; known: none, `locks`").into()),
+        _ => Err(format!("unknown arguments {arguments:?}; known: none, `locks`, `owners`").into()),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

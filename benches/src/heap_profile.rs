@@ -42,9 +42,23 @@ struct Point {
     bytes: u64,
     #[serde(rename = "tbk")]
     blocks: u64,
+    /// What is left of them when the profile ends.
+    #[serde(rename = "eb", default)]
+    live_bytes: u64,
+    #[serde(rename = "ebk", default)]
+    live_blocks: u64,
     /// Innermost first.
     #[serde(rename = "fs")]
     frames: Vec<usize>,
+}
+
+/// What of a profile is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Everything that was allocated.
+    All,
+    /// What had not been given back when the profile ended.
+    Live,
 }
 
 /// Adds up the profile by site. `places` names parts of the engine by a function that is on the
@@ -55,6 +69,7 @@ struct Point {
 /// Where the text is not a profile of dhat's.
 pub fn read(
     json: &str,
+    counted: Counted,
     places: &[(&str, &'static str)],
 ) -> Result<BTreeMap<Site, Amount>, serde_json::Error> {
     let profile: Profile = serde_json::from_str(json)?;
@@ -66,9 +81,16 @@ pub fn read(
             .filter_map(|&frame| profile.frames.get(frame))
             .map(|frame| symbol_of(frame))
             .collect();
+        let (blocks, bytes) = match counted {
+            Counted::All => (point.blocks, point.bytes),
+            Counted::Live => (point.live_blocks, point.live_bytes),
+        };
+        if blocks == 0 {
+            continue;
+        }
         let amount = sites.entry(site(&stack, places)).or_default();
-        amount.blocks += point.blocks;
-        amount.bytes += point.bytes;
+        amount.blocks += blocks;
+        amount.bytes += bytes;
     }
     Ok(sites)
 }
@@ -104,7 +126,7 @@ mod tests {
     const PROFILE: &str = r#"{
         "dhatFileVersion": 2,
         "pps": [
-            {"tb": 640, "tbk": 10, "fs": [1, 2, 3, 4]},
+            {"tb": 640, "tbk": 10, "eb": 128, "ebk": 2, "fs": [1, 2, 3, 4]},
             {"tb": 64, "tbk": 1, "fs": [1, 5, 3, 4]},
             {"tb": 7, "tbk": 1, "fs": [5, 3, 4]},
             {"tb": 9, "tbk": 3, "fs": [1]}
@@ -121,7 +143,8 @@ mod tests {
 
     #[test]
     fn the_innermost_function_outside_std_is_the_site() {
-        let sites = read(PROFILE, &[("Session::poll_call", "call")]).expect("a profile");
+        let places = [("Session::poll_call", "call")];
+        let sites = read(PROFILE, Counted::All, &places).expect("a profile");
         let library = Site {
             place: Some("call"),
             ours: false,
@@ -146,10 +169,13 @@ mod tests {
             (ours, Amount { blocks: 2, bytes: 71 }),
         ];
         assert_eq!(sites, expected.into());
+        let live = read(PROFILE, Counted::Live, &places).expect("a profile");
+        let left: Vec<_> = live.into_values().collect();
+        assert_eq!(left, [Amount { blocks: 2, bytes: 128 }], "what was given back is not there");
     }
 
     #[test]
     fn what_is_no_profile_is_refused() {
-        assert!(read("{}", &[]).is_err());
+        assert!(read("{}", Counted::All, &[]).is_err());
     }
 }

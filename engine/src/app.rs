@@ -3,27 +3,36 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
+use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
+use tts::PhraseCache;
 use turntaking::input::EndReason;
 use uuid::Uuid;
 
 use crate::api;
 use crate::assemble::{self, AssembleError, Assistant};
+use crate::authority::Authority;
 use crate::config::{self, Config, PublicUrl, Secret};
 use crate::handover::Line;
-use crate::http;
-use crate::operator::Board;
+use crate::http::{self, Courier};
+use crate::llm::LanguageModel;
+use crate::operator::Board as Operators;
 use crate::recording::{CallTap, Options, Recorder};
+use crate::schedule;
 use crate::session::{
-    CallClock, CallId, Direction, Registry, Session, SessionConfig, SessionEvent, Unserved,
-    turn_away,
+    CallClock, CallId, Direction, Overload, Registry, Session, SessionConfig, SessionEvent,
+    Unserved, turn_away,
 };
-use crate::store::{KeyKind, Links, Reporter, Store, StoreError};
+use crate::store::{KeyKind, Links, ObjectError, Objects, Reporter, Store, StoreError};
+use crate::telemetry::board::{Board, Parties};
+use crate::telemetry::live::Live;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::vitals::{Queues, Reading, Vitals, resident_bytes};
 use crate::transport::MediaTransport;
 use crate::transport::egress_clock::EgressClock;
 use crate::transport::token::TokenOffice;
@@ -40,14 +49,27 @@ const LAST_DELIVERIES: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub struct App(Arc<Parts>);
 
+/// A running engine, as those see it who do not keep it running.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakApp(Weak<Parts>);
+
+impl WeakApp {
+    /// The engine; `None`: it has stopped.
+    pub(crate) fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(App)
+    }
+}
+
 #[derive(Debug)]
 struct Parts {
     config: Config,
     store: Store,
+    objects: Objects,
+    authority: Authority,
     links: Links,
     /// The organisation of calls to numbers that are not stored.
     organisation: Uuid,
-    workshop: Workshop,
+    workshop: Arc<Workshop>,
     /// Who answers where no stored number names an assistant.
     configured: config::Assistant,
     assistant: Assistant,
@@ -58,13 +80,18 @@ struct Parts {
     notes: mpsc::Sender<Note>,
     /// Notified when there is something to deliver.
     mail: Arc<Notify>,
+    /// Notified when a call was scheduled.
+    schedule: Arc<Notify>,
     egress_clock: EgressClock,
+    board: Board,
+    metrics: Metrics,
+    vitals: Vitals,
     public_url: PublicUrl,
     twilio_check: SignatureCheck,
     twilio: TwilioSettings,
     tokens: TokenOffice,
     /// Operators who are being called.
-    board: Board,
+    operators: Operators,
     /// Makes the requests to customers' servers.
     client: reqwest::Client,
     twilio_rest: TwilioRest,
@@ -80,6 +107,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The place of files cannot be used.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another with `listen` or --listen")]
     Listen {
@@ -123,8 +153,9 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::configured(config).map_err(AssembleError::from)?;
         let client = http_client()?;
-        let assistant = assemble::described(config, &configured, &client).await?;
-        Self::build(config, client, configured, assistant, observer).await
+        let cache = assemble::phrase_cache(config);
+        let assistant = assemble::described(config, &configured, (&client, &cache)).await?;
+        Self::build(config, client, configured, (assistant, cache), observer).await
     }
 
     /// The same with an assistant that is there already, whatever of it the configuration names.
@@ -139,14 +170,15 @@ impl Engine {
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let configured = config::Assistant::from_json("{}", config).map_err(AssembleError::from)?;
-        Self::build(config, http_client()?, configured, assistant, observer).await
+        let cache = assemble::phrase_cache(config);
+        Self::build(config, http_client()?, configured, (assistant, cache), observer).await
     }
 
     async fn build(
         config: &Config,
         client: reqwest::Client,
         configured: config::Assistant,
-        assistant: Assistant,
+        (assistant, cache): (Assistant, PhraseCache),
         observer: Option<mpsc::Sender<SessionEvent>>,
     ) -> Result<Self, StartError> {
         let listener = TcpListener::bind(config.listen)
@@ -171,35 +203,61 @@ impl Engine {
         let organisation = store.first_organisation(keys.0, keys.1).await?;
         let public_url = config.url(address);
         let links = Links::new(store.signing_key("recordings").await?, public_url.clone());
+        let objects = Objects::open(&config.data_dir, &config.storage)?;
+        let authority = Authority::new(store.clone(), client.clone());
         let mail = Arc::new(Notify::new());
         let announcer = Announcer::start(store.clone(), links.clone(), Arc::clone(&mail));
-        let delivery = Delivery::start(store.clone(), client.clone(), Arc::clone(&mail));
-        let reporter = Reporter::with_record(calls, observer, Some(announcer.notes()));
+        let delivery =
+            Delivery::start(store.clone(), client.clone(), authority.clone(), Arc::clone(&mail));
+        let workshop = Arc::new(Workshop::new(
+            config,
+            client.clone(),
+            &configured,
+            (assistant.providers.clone(), cache),
+        ));
+        let overload = Overload::default();
+        let registry = Registry::guarded(config.max_concurrent_calls, overload.clone());
+        if let Some(limit) = config.max_scheduling_lag {
+            let wakes = egress_clock.wakes();
+            tokio::spawn(overload.watch(move || wakes.read(), limit));
+        }
+        let board = Board::default();
+        let events = Arc::default();
+        let vitals = vitals(&registry, &egress_clock, &workshop, &events);
+        let metrics = Metrics::new(vitals.clone());
+        let (shown, counted) = (board.clone(), metrics.clone());
+        let watch = move |event: &SessionEvent| {
+            shown.note(event);
+            counted.note(event);
+        };
+        let reporter = Reporter::watched(calls, observer, Some(announcer.notes()), watch);
+        let _ = events.set(reporter.events().downgrade());
         let app = App(Arc::new(Parts {
-            workshop: Workshop::new(
-                config,
-                client.clone(),
-                &configured,
-                assistant.providers.clone(),
-            ),
+            workshop,
             config: config.clone(),
             store,
+            objects,
+            authority,
             links,
             organisation: organisation.id,
             configured,
             assistant,
-            registry: Registry::start(config.max_concurrent_calls),
+            registry,
             recorder,
             record_journal: config.journal.enabled,
             events: reporter.events(),
             notes: announcer.notes(),
             mail,
+            schedule: Arc::default(),
             egress_clock,
+            board,
+            metrics,
+            vitals,
             public_url,
             twilio_check: SignatureCheck::new(config),
             twilio: twilio_settings(config),
             tokens,
-            board: Board::default(),
+            operators: Operators::default(),
             twilio_rest: TwilioRest::new(client.clone(), config.twilio.api_url.clone()),
             client,
         }));
@@ -254,7 +312,10 @@ impl Engine {
             })
             .into_future();
         let server = tokio::spawn(server);
+        let placing = tokio::spawn(schedule::run(app.weak()));
         stop.await;
+        // What is scheduled is placed by the next process.
+        placing.abort();
         tracing::info!(calls = app.registry().running(), ?drain, "draining");
         let drained = app.registry().drain(drain).await;
         if drained.cut > 0 {
@@ -294,8 +355,8 @@ impl App {
     }
 
     /// Operators who are being called.
-    pub(crate) fn board(&self) -> &Board {
-        &self.0.board
+    pub(crate) fn operators(&self) -> &Operators {
+        &self.0.operators
     }
 
     /// The clock that paces all calls.
@@ -318,6 +379,16 @@ impl App {
         &self.0.twilio_rest
     }
 
+    /// The counts of the process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// How the engine is now, and its calls.
+    pub(crate) fn live(&self) -> Live {
+        Live::read(&self.0.vitals, &self.0.board)
+    }
+
     /// How Twilio's requests are told from others.
     pub(crate) fn twilio_check(&self) -> &SignatureCheck {
         &self.0.twilio_check
@@ -338,7 +409,17 @@ impl App {
         &self.0.config
     }
 
-    /// URLs of recordings.
+    /// What files hold.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// Makes requests to the servers of this organisation.
+    pub(crate) fn courier(&self, organisation: Uuid) -> Courier {
+        Courier::new(self.0.client.clone(), self.0.authority.clone(), organisation)
+    }
+
+    /// URLs of recordings and files.
     pub(crate) fn links(&self) -> &Links {
         &self.0.links
     }
@@ -363,6 +444,14 @@ impl App {
         self.0.workshop.ready(described).await
     }
 
+    /// An assistant's model, ready.
+    pub(crate) async fn model_of(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        self.0.workshop.model(described).await
+    }
+
     /// Where sessions send their events.
     pub(crate) fn events(&self) -> &mpsc::Sender<SessionEvent> {
         &self.0.events
@@ -376,6 +465,16 @@ impl App {
     /// To be notified when there is something to deliver.
     pub(crate) fn mail(&self) -> &Notify {
         &self.0.mail
+    }
+
+    /// To be notified when a call was scheduled.
+    pub(crate) fn schedule(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.schedule)
+    }
+
+    /// For those who must not keep it running.
+    pub(crate) fn weak(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.0))
     }
 
     /// Where the files of a call are.
@@ -399,6 +498,7 @@ impl App {
             Ok(place) => place,
             Err(refused) => {
                 tracing::warn!(%id, carrier_call, %refused, "a call was refused");
+                parts.metrics.refused(refused);
                 let reason = refused.into();
                 turn_away(id, carrier_call, reason, clock, transport, &parts.events).await;
                 return false;
@@ -417,6 +517,7 @@ impl App {
             CallTap::off()
         });
         tracing::info!(%id, carrier_call, "call started");
+        parts.board.enter(id, direction, parties(&line.about));
         let mut settings = assistant.settings.clone();
         if direction == Direction::Inbound {
             // Who calls is no machine, however long they speak.
@@ -452,9 +553,16 @@ impl App {
                 recorded = false;
             }
         }
+        parts.board.leave(id);
         drop(place);
         recorded
     }
+}
+
+/// Who is in a call of which servers are told `about`.
+fn parties(about: &Map<String, Value>) -> Parties {
+    let text = |of: &str, field| Some(about.get(of)?.get(field)?.as_str()?.to_owned());
+    Parties { customer: text("customer", "number"), assistant: text("assistant", "name") }
 }
 
 /// What a call is served by.
@@ -496,6 +604,42 @@ impl SignatureCheck {
 /// The client of a whole engine.
 fn http_client() -> Result<reqwest::Client, StartError> {
     http::client().map_err(|source| StartError::System { action: "make an HTTP client", source })
+}
+
+/// Where sessions send their events, once that is there. Weak: it ends with the last session.
+type Events = Arc<OnceLock<mpsc::WeakSender<SessionEvent>>>;
+
+/// What is read of the process whenever somebody looks.
+fn vitals(
+    registry: &Registry,
+    clock: &EgressClock,
+    workshop: &Arc<Workshop>,
+    events: &Events,
+) -> Vitals {
+    let (registry, workshop, events) = (registry.clone(), Arc::clone(workshop), Arc::clone(events));
+    let (lateness, wakes) = (clock.lateness_reader(), clock.wakes());
+    Vitals::new(move || {
+        let waiting = events.get().and_then(mpsc::WeakSender::upgrade);
+        let waiting = waiting.map_or(0, |events| events.max_capacity() - events.capacity());
+        Reading {
+            calls: registry.running(),
+            capacity: registry.capacity(),
+            overloaded: registry.overload().is_overloaded(),
+            lag_ms: registry.overload().lag().as_secs_f64() * 1_000.0,
+            lags: wakes.read(),
+            queues: Queues {
+                turn_model: workshop.turn_model().map_or(0, |model| model.backlog()),
+                decode: workshop.decode_backlog() as u64,
+                events: waiting as u64,
+            },
+            vad: workshop.vad().counters(),
+            turn_model: workshop.turn_model().map(|model| model.counters()),
+            cache: workshop.cache(),
+            lost_samples: workshop.lost_samples(),
+            clock: lateness(),
+            memory_bytes: resident_bytes(),
+        }
+    })
 }
 
 fn twilio_settings(config: &Config) -> TwilioSettings {

@@ -14,8 +14,9 @@ use codecs::SampleRate;
 use codecs::ambience::Ambience;
 use tokio::runtime::Handle;
 use tts::{
-    Cartesia, CartesiaConfig, ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig, PoolLimits,
-    ProgramPool, SherpaConfig, SpeechStream, Synthesizer, SynthesizerError, VoiceConfig,
+    Cached, Cartesia, CartesiaConfig, ChunkPlan, Espeak, EspeakConfig, Flite, FliteConfig,
+    PhraseCache, PoolLimits, ProgramPool, SherpaConfig, SpeechStream, Synthesizer,
+    SynthesizerError, VoiceConfig,
 };
 use turntaking::settings::Settings;
 use vad::{SileroSettings, SileroVad, TurnSettings, TurnWorker};
@@ -30,6 +31,7 @@ use crate::endpointing::EndpointingModel;
 use crate::http;
 use crate::llm::openai::OpenAiSettingsError;
 use crate::llm::{DialogueError, LanguageModel, OpenAi, OpenAiSettings, ScriptedModel};
+use crate::placement;
 use crate::session::{Persona, Providers};
 use crate::tools::{Hook, Tool};
 
@@ -113,6 +115,9 @@ pub enum AssembleError {
     /// The process is ending, or loading panicked.
     #[error("loading was interrupted")]
     Interrupted,
+    /// The process does not have them.
+    #[error("`runtime.inference_cores`: {0}; the process may run on none of them")]
+    Cores(std::io::Error),
     /// No HTTP client can be made.
     #[error("no HTTP client can be made: {0}")]
     Client(std::io::Error),
@@ -129,7 +134,8 @@ pub enum AssembleError {
 /// Where something is missing or wrong, with its remedy.
 pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
     let client = http::client().map_err(AssembleError::Client)?;
-    described(config, &config::Assistant::configured(config)?, &client).await
+    let cache = phrase_cache(config);
+    described(config, &config::Assistant::configured(config)?, (&client, &cache)).await
 }
 
 /// Loads everything `configured` needs. Its servers are asked with `client`.
@@ -140,7 +146,7 @@ pub async fn assistant(config: &Config) -> Result<Assistant, AssembleError> {
 pub(crate) async fn described(
     config: &Config,
     configured: &config::Assistant,
-    client: &reqwest::Client,
+    (client, cache): (&reqwest::Client, &PhraseCache),
 ) -> Result<Assistant, AssembleError> {
     for field in &configured.without_effect {
         tracing::warn!(field, "the assistant sends a field that has no effect here yet");
@@ -148,21 +154,24 @@ pub(crate) async fn described(
     if let Some(unserved) = configured.unserved.first() {
         return Err(AssembleError::Unserved(unserved.clone()));
     }
-    let runtime = onnx::Runtime::load(&config.onnxruntime)?;
     let endpointing = configured.endpointing.as_ref();
     let endpointing = endpointing.map(|server| EndpointingModel::new(client.clone(), server));
-    let providers = Providers {
-        endpointing: endpointing.map(Arc::new),
-        vad: Arc::new(SileroVad::start(
-            &runtime,
-            &config.models_dir.join(SILERO),
-            SileroSettings::default(),
-        )?),
-        turn_model: turn_model(config, &configured.transcriber, &runtime)?,
-        recognizer: recognizer(config, &configured.transcriber, &configured.language)?,
-        model: model(&configured.model)?,
-        synthesizer: synthesizer(config, &configured.voice)?,
+    let load = || -> Result<Providers, AssembleError> {
+        let runtime = onnx::Runtime::load(&config.onnxruntime)?;
+        Ok(Providers {
+            endpointing: endpointing.map(Arc::new),
+            vad: Arc::new(SileroVad::start(
+                &runtime,
+                &config.models_dir.join(SILERO),
+                SileroSettings::default(),
+            )?),
+            turn_model: turn_model(config, &configured.transcriber, &runtime)?,
+            recognizer: recognizer(config, &configured.transcriber, &configured.language)?,
+            model: model(&configured.model)?,
+            synthesizer: synthesizer(config, &configured.voice, cache)?,
+        })
     };
+    let providers = for_inference(config, load)?;
     let background = background::load(&configured.background).await?;
     let assistant = with_providers(configured, providers, background);
     // What would only be found out by the first caller is found out now.
@@ -211,6 +220,15 @@ pub(crate) fn with_providers(
         denoising: configured.denoising,
         record: configured.record,
     }
+}
+
+/// Loads local models, whose threads have cores of their own where that is configured.
+pub(crate) fn for_inference<T: Send>(
+    config: &Config,
+    load: impl FnOnce() -> Result<T, AssembleError> + Send,
+) -> Result<T, AssembleError> {
+    placement::starting_on(config.runtime.inference_cores.as_ref(), load)
+        .map_err(AssembleError::Cores)?
 }
 
 fn turn_model(
@@ -287,8 +305,23 @@ pub(crate) fn model(model: &Model) -> Result<Arc<dyn LanguageModel>, AssembleErr
     })
 }
 
-/// Loads a voice.
+/// The cache of all voices' phrases.
+pub(crate) fn phrase_cache(config: &Config) -> PhraseCache {
+    PhraseCache::new(config.voice.cache_bytes)
+}
+
+/// Loads a voice, whose repeated phrases go into `cache` where the assistant allows it.
 pub(crate) fn synthesizer(
+    config: &Config,
+    voice: &Voice,
+    cache: &PhraseCache,
+) -> Result<Arc<dyn Synthesizer>, AssembleError> {
+    let plain = plain_synthesizer(config, voice)?;
+    let cached = voice.caching && voice.cache_bytes > 0;
+    Ok(if cached { Arc::new(Cached::new(plain, cache)) } else { plain })
+}
+
+fn plain_synthesizer(
     config: &Config,
     voice: &Voice,
 ) -> Result<Arc<dyn Synthesizer>, AssembleError> {

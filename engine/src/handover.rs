@@ -53,7 +53,7 @@ impl App {
             providers: assistant.providers.clone(),
         };
         let desk = Desk {
-            board: self.board().clone(),
+            board: self.operators().clone(),
             public_url: self.public_url().clone(),
             call: line.call.uuid(),
             ours: line.ours.clone(),
@@ -68,6 +68,7 @@ impl App {
         Toolset {
             tools: assistant.tools.clone(),
             client: self.client().clone(),
+            courier: Some(self.courier(line.owner)),
             server: assistant.server.clone(),
             language: assistant.persona.language.clone(),
             filler_after: assistant.filler_after,
@@ -183,19 +184,10 @@ impl App {
             }
             let verdicts = verdicts();
             host.persona.tools = verdicts.iter().map(|tool| tool.definition.clone()).collect();
+            let verdicts = verdicts.into_iter().map(Arc::new).collect();
             tools = Some(Toolset {
-                tools: verdicts.into_iter().map(Arc::new).collect(),
-                client: self.client().clone(),
-                server: None,
-                about: Arc::default(),
-                line: None,
-                desk: None,
-                recruiter: None,
-                hooks: Arc::new([]),
-                ended_reason,
-                variables: Arc::default(),
                 language: host.persona.language.clone(),
-                filler_after: std::time::Duration::ZERO,
+                ..Toolset::alone(verdicts, self.client().clone())
             });
         }
         let id = CallId::random();
@@ -216,7 +208,7 @@ impl App {
                 false
             }
         };
-        self.board().settle(operator, taken);
+        self.operators().settle(operator, taken);
     }
 
     /// The customer's own transfer assistant, who knows what the plain one is told.

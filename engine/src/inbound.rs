@@ -16,6 +16,7 @@ use crate::handover::{self, Line};
 use crate::llm::ChatMessage;
 use crate::outbound::RING_SECONDS;
 use crate::overrides;
+use crate::preparation;
 use crate::request::{self, Requested};
 use crate::session::{CallClock, CallId, Direction, turn_away};
 use crate::squad::{Member, NoSquad, Squad, shown};
@@ -110,7 +111,7 @@ impl App {
             && let Some(server) = config::Server::of(&server)
         {
             let about = webhook::about_new(call_id, &call, number)?;
-            match request::ask(self.client(), &server, about).await {
+            match request::ask(&self.courier(number.organisation), &server, about).await {
                 Requested::Stored { id, overrides } => {
                     document = Some(self.stored_assistant(number.organisation, &id).await?);
                     call.assistant_id = Some(id);
@@ -192,11 +193,29 @@ impl App {
             Ok(described) => self.ready(&described).await.map(drop).map_err(Nobody::from),
             Err(nobody) => Err(nobody),
         };
-        let Err(nobody) = ready else { return Ok(Answered::Taken) };
+        let Err(nobody) = ready else {
+            self.prepare(record);
+            return Ok(Answered::Taken);
+        };
         tracing::error!(call = %record.id, error = %nobody, "a call cannot be served");
         self.store().keep(&[webhook::refused(&record, nobody.ended_reason())]).await?;
         self.mail().notify_one();
         Ok(Answered::Refused)
+    }
+
+    /// Makes ready what an announced call will want at once. In the background: the carrier is not
+    /// kept waiting for it.
+    pub(crate) fn prepare(&self, record: CallRecord) {
+        let app = self.clone();
+        tokio::spawn(async move {
+            let about = webhook::about(&record).unwrap_or_default();
+            let changes = record.call.assistant_overrides.as_ref();
+            let variables = overrides::variables(&about, changes);
+            // What is wrong is told when its media comes.
+            if let Ok(assistant) = app.assistant_of(&record, &variables).await {
+                preparation::prepare(&assistant).await;
+            }
+        });
     }
 
     /// Runs an announced call whose media has come, to its end. `client`: who is told of it at the

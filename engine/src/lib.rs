@@ -5,13 +5,16 @@
 #![forbid(unsafe_code)]
 
 pub mod analysis;
+mod analytics;
 pub mod api;
 pub mod app;
 pub mod assemble;
+mod authority;
 pub mod background;
 mod backoff;
 pub mod bench;
 pub mod carrier;
+mod chat;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -21,14 +24,18 @@ pub mod eval;
 mod handover;
 mod http;
 mod inbound;
+pub mod lag;
 pub mod llm;
 pub mod models;
 mod monitoring;
 pub mod operator;
 mod outbound;
 mod overrides;
+pub mod placement;
+pub mod preparation;
 pub mod recording;
 mod request;
+mod schedule;
 pub mod session;
 mod squad;
 pub mod store;

@@ -1,11 +1,13 @@
 //! `causerie`: reads the configuration, starts what was asked for.
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
 use engine::cli::{self, Cli, Command};
 use engine::config::{self, Config};
 use engine::models::Library;
+use engine::placement::Seats;
 use engine::telemetry;
 
 fn main() -> ExitCode {
@@ -38,8 +40,13 @@ fn main() -> ExitCode {
         return cli::bench::run(args, &config);
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.runtime.worker_threads {
-        runtime.worker_threads(threads);
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = config.runtime.worker_threads.unwrap_or(cores);
+    runtime.worker_threads(workers);
+    if let (Command::Serve(_), Some(cores)) = (&cli.command, &config.runtime.worker_cores) {
+        // The first threads that a runtime starts are its workers.
+        let seats = Seats::new(cores.clone(), workers);
+        runtime.on_thread_start(move || seats.take());
     }
     match runtime.enable_all().build() {
         Ok(runtime) => runtime.block_on(run(cli.command, &config)),
@@ -56,6 +63,7 @@ async fn run(command: Command, config: &Config) -> ExitCode {
         Command::Demo(args) => cli::demo::run(config, &args.out).await,
         Command::Call(args) => cli::call::run(&args, config).await,
         Command::Replay(args) => cli::replay::run(&args, config),
+        Command::Top(args) => cli::top::run(&args, config).await,
         Command::Check(args) => cli::check::run(&args, config).unwrap_or(ExitCode::FAILURE),
         Command::Organisation(args) => cli::organisation::run(&args, config).await,
         Command::Models(args) => {

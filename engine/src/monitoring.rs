@@ -16,8 +16,8 @@ pub(crate) struct Monitoring {
 }
 
 impl Monitoring {
-    /// The plan of `assistant`, as it is stored: both are allowed to whoever knows the URL, unless it
-    /// says otherwise.
+    /// The plan of `assistant`, as it is stored: both are allowed to whoever knows the URL, unless
+    /// it says otherwise.
     pub(crate) fn of(assistant: &Map<String, Value>) -> Self {
         let plan = assistant.get("monitorPlan");
         let says = |field| plan.and_then(|plan| plan.get(field)).and_then(Value::as_bool);

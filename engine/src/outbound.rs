@@ -9,6 +9,7 @@ use crate::config;
 use crate::inbound::{number_server, phone_number};
 use crate::monitoring::Monitoring;
 use crate::overrides;
+use crate::schedule;
 use crate::squad::{self, NoSquad, Squad};
 use crate::store::{CallRecord, Collection, Resource, StoreError, Timestamp};
 use crate::transport::twilio::rest::{Account, LiveCall, Placement, RestError};
@@ -42,7 +43,8 @@ pub(crate) enum NotPlaced {
 }
 
 impl App {
-    /// Places a call to `customer`. It is queued when this returns.
+    /// Places a call to `customer`, now or at its time. It is queued, or scheduled, when this
+    /// returns.
     ///
     /// # Errors
     ///
@@ -54,7 +56,6 @@ impl App {
         customer: &NewCustomer,
     ) -> Result<CallRecord, NotPlaced> {
         let number = self.our_number(owner, order).await?;
-        let ours = number.document.get("number").and_then(Value::as_str).unwrap_or_default();
         let account = self.account(Some(&number)).ok_or_else(|| {
             let missing = "the number has no Twilio account to call with: give it \
                            twilioAccountSid and twilioAuthToken, or set `twilio.account_sid` and \
@@ -79,7 +80,11 @@ impl App {
         };
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
-        if !self.registry().has_room() {
+        let plan = order.schedule_plan.clone();
+        let is_due = plan.as_ref().is_none_or(|plan| schedule::is_due(plan, Timestamp::now()));
+        if is_due && let Some(refused) = self.registry().refusal() {
+            tracing::warn!(%refused, "a call was not placed");
+            self.metrics().refused(refused);
             return Err(NotPlaced::Full);
         }
         let theirs = customer.number.clone().unwrap_or_default();
@@ -95,7 +100,8 @@ impl App {
             updated_at: now,
             call: Call {
                 kind: "outboundPhoneCall".to_owned(),
-                status: CallStatus::Queued,
+                status: if is_due { CallStatus::Queued } else { CallStatus::Scheduled },
+                schedule_plan: plan,
                 name: order.name.clone(),
                 metadata: order.metadata.clone(),
                 assistant_id: order.assistant_id.clone(),
@@ -105,7 +111,7 @@ impl App {
                 assistant_overrides: changes,
                 phone_number_id: Some(number.id.to_string()),
                 customer: Some(Customer {
-                    number: Some(theirs.clone()),
+                    number: Some(theirs),
                     name: customer.name.clone(),
                     email: customer.email.clone(),
                     external_id: customer.external_id.clone(),
@@ -134,19 +140,41 @@ impl App {
             let squad = serde_json::to_value(squad).map_err(StoreError::from)?;
             self.store().keep_squad(id, &squad).await?;
         }
+        if is_due {
+            self.dial(record, &number, &account).await
+        } else {
+            self.schedule().notify_one();
+            Ok(record)
+        }
+    }
+
+    /// Asks the carrier to place a call that is queued.
+    ///
+    /// # Errors
+    ///
+    /// Where the carrier refuses, the call is kept as one that has ended.
+    pub(crate) async fn dial(
+        &self,
+        record: CallRecord,
+        number: &Resource,
+        account: &Account,
+    ) -> Result<CallRecord, NotPlaced> {
+        let id = record.id;
         let url = self.public_url().http(&format!("/twilio/outbound/{id}"));
         let status_url = self.public_url().http(&format!("/twilio/status/{id}"));
+        let customer = record.call.customer.clone().unwrap_or_default();
         let placement = Placement {
-            to: &theirs,
-            from: ours,
+            to: customer.number.as_deref().unwrap_or_default(),
+            from: number.document.get("number").and_then(Value::as_str).unwrap_or_default(),
             url: &url,
             status_url: &status_url,
             ring_seconds: RING_SECONDS,
             digits: customer.extension.as_deref().unwrap_or_default(),
         };
-        match self.twilio_rest().place(&account, &placement).await {
+        match self.twilio_rest().place(account, &placement).await {
             Ok(sid) => {
                 self.store().carried(id, &sid).await?;
+                self.prepare(record.clone());
                 Ok(self.store().any_call(id).await?.unwrap_or(record))
             }
             Err(error) => {
@@ -169,7 +197,7 @@ impl App {
     ) -> Result<(), StoreError> {
         let reason = match status {
             "ringing" => {
-                let ringing = webhook::ringing(record);
+                let ringing = webhook::on_its_way(record, CallStatus::Ringing);
                 let kept = self.store().keep_if(&ringing, &[CallStatus::Queued]).await?;
                 if kept {
                     self.mail().notify_one();
@@ -199,7 +227,8 @@ impl App {
         reason: &str,
     ) -> Result<(), StoreError> {
         let ended = webhook::refused(record, reason);
-        if self.store().keep_if(&ended, &[CallStatus::Queued, CallStatus::Ringing]).await? {
+        let before = [CallStatus::Scheduled, CallStatus::Queued, CallStatus::Ringing];
+        if self.store().keep_if(&ended, &before).await? {
             self.mail().notify_one();
         }
         Ok(())
@@ -214,14 +243,11 @@ impl App {
             Some(Account { user: sid.clone(), sid, secret })
         };
         let Some(number) = number else { return ours() };
-        let text = |name| number.document.get(name).and_then(Value::as_str).map(str::to_owned);
-        let Some(sid) = text("twilioAccountSid") else { return ours() };
-        if let Some(secret) = text("twilioAuthToken") {
-            return Some(Account { user: sid.clone(), sid, secret: config::Secret::new(secret) });
+        if let Some(own) = own_account(&number.document) {
+            return Some(own);
         }
-        if let (Some(user), Some(secret)) = (text("twilioApiKey"), text("twilioApiSecret")) {
-            return Some(Account { sid, user, secret: config::Secret::new(secret) });
-        }
+        let sid = number.document.get("twilioAccountSid").and_then(Value::as_str);
+        let Some(sid) = sid.map(str::to_owned) else { return ours() };
         let known = twilio.account_sid.as_deref().is_none_or(|known| known == sid);
         let secret = twilio.auth_token.clone().filter(|_| known)?;
         Some(Account { user: sid.clone(), sid, secret })
@@ -343,4 +369,15 @@ impl App {
             "remainingConcurrentCalls": registry.capacity().saturating_sub(registry.running()),
         })
     }
+}
+
+/// The account of a number that was imported with its token, or with a key of it.
+pub(crate) fn own_account(number: &Map<String, Value>) -> Option<Account> {
+    let text = |name| number.get(name).and_then(Value::as_str).map(str::to_owned);
+    let sid = text("twilioAccountSid")?;
+    let (user, secret) = match text("twilioAuthToken") {
+        Some(token) => (sid.clone(), token),
+        None => (text("twilioApiKey")?, text("twilioApiSecret")?),
+    };
+    Some(Account { sid, user, secret: config::Secret::new(secret) })
 }

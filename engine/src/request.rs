@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::config::{self, Server};
-use crate::http;
+use crate::http::{self, Courier};
 use crate::overrides;
 use crate::store::Timestamp;
 use crate::tools::Destination;
@@ -37,12 +37,12 @@ pub(crate) enum Requested {
 }
 
 /// Asks `server`, of which `about` says what call it is.
-pub(crate) async fn ask(client: &reqwest::Client, server: &Server, about: Fields) -> Requested {
+pub(crate) async fn ask(courier: &Courier, server: &Server, about: Fields) -> Requested {
     let mut message = about;
     message.insert("type".to_owned(), "assistant-request".into());
     message.insert("timestamp".to_owned(), Timestamp::now().as_millis().into());
     let body = json!({ "message": message }).to_string();
-    match post(client, server, body).await {
+    match post(courier, server, body).await {
         Ok(text) => read(&text),
         Err(error) => {
             tracing::warn!(error, "no answer to an assistant-request within 7.5 s");
@@ -51,9 +51,13 @@ pub(crate) async fn ask(client: &reqwest::Client, server: &Server, about: Fields
     }
 }
 
-async fn post(client: &reqwest::Client, server: &Server, body: String) -> Result<Vec<u8>, String> {
-    let request = http::post(client, server).timeout(PATIENCE).body(body);
-    let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
+async fn post(courier: &Courier, server: &Server, body: String) -> Result<Vec<u8>, String> {
+    // A token that has to be asked for first is within the caller's patience too.
+    let id = uuid::Uuid::new_v4().to_string();
+    let asked = courier.send(server, &id, body.as_bytes(), |request| request.timeout(PATIENCE));
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    let answer = answer.map_err(|_| "it took too long".to_owned())?;
+    let answer = answer.map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
         return Err(format!("the server answered {}", answer.status().as_u16()));
     }

@@ -1,4 +1,9 @@
-//! The log.
+//! What an operator sees of a running engine: the log, the metrics, the calls in progress.
+
+pub mod board;
+pub mod live;
+pub mod metrics;
+pub mod vitals;
 
 use tracing_subscriber::EnvFilter;
 

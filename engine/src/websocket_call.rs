@@ -1,5 +1,5 @@
-//! A call over a raw WebSocket (Vapi's `vapi.websocket`): ordered by the API, begun by the client that
-//! opens the socket.
+//! A call over a raw WebSocket (Vapi's `vapi.websocket`): ordered by the API, begun by the client
+//! that opens the socket.
 
 use std::time::Instant;
 
@@ -56,7 +56,9 @@ impl App {
         }
         let described = self.describe_document(&assistant).map_err(NotPlaced::Invalid)?;
         self.ready(&described).await?;
-        if !self.registry().has_room() {
+        if let Err(refused) = self.registry().knock() {
+            tracing::warn!(%refused, "a call was not made");
+            self.metrics().refused(refused);
             return Err(NotPlaced::Full);
         }
         let id = Uuid::new_v4();
@@ -104,10 +106,13 @@ impl App {
                 .map_err(StoreError::from)?,
         };
         let record = self.store().announce(record).await?;
-        let (app, waiting) = (self.clone(), record.clone());
+        self.prepare(record.clone());
+        let (app, waiting) = (self.weak(), record.clone());
         tokio::spawn(async move {
             tokio::time::sleep(token::LIFETIME).await;
-            if let Err(error) = app.end_unconnected(&waiting, NOBODY_CAME).await {
+            if let Some(app) = app.upgrade()
+                && let Err(error) = app.end_unconnected(&waiting, NOBODY_CAME).await
+            {
                 tracing::error!(call = %waiting.id, %error, "a call that nobody opened is kept");
             }
         });

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use asr::Recognizer;
 use codecs::ambience::Ambience;
 use tokio::sync::OnceCell;
-use tts::Synthesizer;
+use tts::{CacheCounters, PhraseCache, Synthesizer};
 use turntaking::input::Stage;
+use vad::{TurnWorker, Vad};
 
 use crate::assemble::{self, AssembleError, Assistant};
 use crate::background;
@@ -33,6 +34,8 @@ pub(crate) struct Workshop {
     recognizers: Shelf<(Transcriber, Option<String>), dyn Recognizer>,
     models: Shelf<Model, dyn LanguageModel>,
     voices: Shelf<Voice, dyn Synthesizer>,
+    /// The phrases of all voices.
+    cache: PhraseCache,
     endpointing: Shelf<Server, EndpointingModel>,
     /// `None`: there is none, or its server had none when it was asked.
     backgrounds: Shelf<Background, Option<Arc<Ambience>>>,
@@ -48,6 +51,13 @@ pub(crate) struct NotReady {
     pub(crate) error: AssembleError,
 }
 
+impl NotReady {
+    /// A provider is not here.
+    pub(crate) fn unserved(unserved: &config::Unserved) -> Self {
+        Self { stage: unserved.stage, error: AssembleError::Unserved(unserved.clone()) }
+    }
+}
+
 impl Workshop {
     /// A workshop that has `providers` already: what serves an assistant that says as much about
     /// its providers as `first` does.
@@ -55,7 +65,7 @@ impl Workshop {
         config: &Config,
         client: reqwest::Client,
         first: &config::Assistant,
-        providers: Providers,
+        (providers, cache): (Providers, PhraseCache),
     ) -> Self {
         let recognizer = recognizer_key(first);
         Self {
@@ -67,6 +77,7 @@ impl Workshop {
             config: config.clone(),
             client,
             providers,
+            cache,
         }
     }
 
@@ -77,21 +88,25 @@ impl Workshop {
     /// The stage that cannot be served, and why.
     pub(crate) async fn ready(&self, described: &config::Assistant) -> Result<Assistant, NotReady> {
         if let Some(unserved) = described.unserved.first() {
-            let error = AssembleError::Unserved(unserved.clone());
-            return Err(NotReady { stage: unserved.stage, error });
+            return Err(NotReady::unserved(unserved));
         }
         let key = recognizer_key(described);
         let (config, language) = (self.config.clone(), described.language.clone());
         let transcriber = described.transcriber.clone();
-        let make = blocking(move || assemble::recognizer(&config, &transcriber, &language));
+        let make = blocking(move || {
+            assemble::for_inference(&config, || {
+                assemble::recognizer(&config, &transcriber, &language)
+            })
+        });
         let recognizer = self.recognizers.take(key, Stage::Transcriber, make).await?;
 
-        let wanted = described.model.clone();
-        let make = blocking(move || assemble::model(&wanted));
-        let model = self.models.take(described.model.clone(), Stage::Model, make).await?;
+        let model = self.model(described).await?;
 
         let (config, wanted) = (self.config.clone(), described.voice.clone());
-        let make = blocking(move || assemble::synthesizer(&config, &wanted));
+        let cache = self.cache.clone();
+        let make = blocking(move || {
+            assemble::for_inference(&config, || assemble::synthesizer(&config, &wanted, &cache))
+        });
         let synthesizer = self.voices.take(voice_key(described), Stage::Voice, make).await?;
 
         let endpointing = match &described.endpointing {
@@ -109,6 +124,47 @@ impl Workshop {
         let providers =
             Providers { recognizer, model, synthesizer, endpointing, ..self.providers.clone() };
         Ok(assemble::with_providers(described, providers, Option::clone(&background)))
+    }
+}
+
+impl Workshop {
+    /// Voice activity, for all calls.
+    pub(crate) fn vad(&self) -> &dyn Vad {
+        &*self.providers.vad
+    }
+
+    /// The turn model, for all calls.
+    pub(crate) fn turn_model(&self) -> Option<&TurnWorker> {
+        self.providers.turn_model.as_deref()
+    }
+
+    /// Samples of callers that recognisers did not take in time.
+    pub(crate) fn lost_samples(&self) -> u64 {
+        self.recognizers.made().iter().map(|recognizer| recognizer.lost_samples()).sum()
+    }
+
+    /// The phrases of all voices.
+    pub(crate) fn cache(&self) -> CacheCounters {
+        self.cache.counters()
+    }
+
+    /// Decodes that callers' pauses wait for, of all recognisers.
+    pub(crate) fn decode_backlog(&self) -> usize {
+        self.recognizers.made().iter().map(|recognizer| recognizer.backlog()).sum()
+    }
+
+    /// Its model alone, for those who write to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ready`].
+    pub(crate) async fn model(
+        &self,
+        described: &config::Assistant,
+    ) -> Result<Arc<dyn LanguageModel>, NotReady> {
+        let wanted = described.model.clone();
+        let make = blocking(move || assemble::model(&wanted));
+        self.models.take(described.model.clone(), Stage::Model, make).await
     }
 }
 
@@ -170,6 +226,12 @@ where
         let cell = self.cell(key);
         let made = cell.get_or_try_init(|| make).await;
         made.cloned().map_err(|error| NotReady { stage, error })
+    }
+
+    /// Everything that is there.
+    fn made(&self) -> Vec<Arc<V>> {
+        let kept = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.iter().filter_map(|(_, made)| made.get().map(Arc::clone)).collect()
     }
 
     fn cell(&self, key: K) -> Made<V> {

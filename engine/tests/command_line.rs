@@ -71,3 +71,22 @@ fn doctor_speaks_json_and_fails_where_calls_would() {
     assert_eq!(silero["state"], "failed");
     assert_eq!(silero["remedy"], "causerie models pull silero-vad");
 }
+
+#[test]
+fn an_organisation_is_added_and_its_keys_are_shown_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = causerie(folder.path(), &[], &["organisation", "add", "--name", "Voisin"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let id = shown.lines().next().and_then(|line| line.strip_prefix("organisation: "));
+    let id = id.expect("its id");
+    assert!(shown.contains("private key, shown this once: "), "{shown}");
+    let output = causerie(folder.path(), &[], &["organisation", "list"]);
+    let listed = text(&output.stdout);
+    assert!(listed.contains(id) && listed.contains("Voisin"), "{listed}");
+    assert!(!listed.contains("key"), "{listed}");
+    let elsewhere = [("CAUSERIE_ENCRYPTION_KEY", "another-long-random-text-than-the-file")];
+    let output = causerie(folder.path(), &elsewhere, &["organisation", "list"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("sealed with another key"), "{:?}", output.stderr);
+}

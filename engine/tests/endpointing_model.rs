@@ -16,6 +16,7 @@ fn model(listener: &Listener) -> EndpointingModel {
         headers: vec![("X-Vapi-Secret".to_owned(), Secret::new("hunter3"))],
         timeout: Duration::from_secs(20),
         backoff: None,
+        credential: None,
     };
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
     EndpointingModel::new(client.expect("a client"), &server)

@@ -57,6 +57,8 @@ async fn serve_with(assistant: Assistant, keys: &[(&str, &str)]) -> Server {
         ("CAUSERIE_DATA_DIR", folder),
         ("CAUSERIE_PUBLIC_URL", PUBLIC_URL),
         ("CAUSERIE_TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        // The machine may be busy: nothing here depends on how busy it is.
+        ("CAUSERIE_MAX_SCHEDULING_LAG_MS", "0"),
     ];
     let environment = usual.iter().chain(keys);
     let environment = environment.map(|&(name, value)| (name.to_owned(), value.to_owned()));

@@ -2,10 +2,11 @@
 //!
 //! The way of a reply: the model's deltas go into a [`Chunker`], whose phrases go into a
 //! [`SpeechStream`]; there each phrase becomes [spoken words](spoken), a voice renders them, and
-//! audio comes out with the place of each word.
+//! audio comes out with the place of each word. Phrases that repeat are [kept](cache).
 #![forbid(unsafe_code)]
 
 mod align;
+pub mod cache;
 mod card;
 pub mod cartesia;
 pub mod chunk;
@@ -23,6 +24,7 @@ pub mod spoken;
 pub mod synthesizer;
 mod trim;
 
+pub use cache::{CacheCounters, Cached, PhraseCache};
 pub use cartesia::{Cartesia, CartesiaConfig};
 pub use chunk::{ChunkPlan, Chunker};
 pub use espeak::{Espeak, EspeakConfig};

@@ -18,6 +18,13 @@ pub trait Synthesizer: Send + Sync + fmt::Debug {
     ///
     /// Where the voice or the language is not to be had.
     fn open(&self, voice: &VoiceConfig) -> Result<Box<dyn SpeechStream>, SynthesizerError>;
+
+    /// Says `phrases`, which make one reply, to nobody, so that they are there when a reply wants
+    /// them: poll the stream to its end. `None` where nothing is kept, or all of it is there.
+    fn prepare(&self, voice: &VoiceConfig, phrases: &[TextChunk]) -> Option<Box<dyn SpeechStream>> {
+        let _ = (voice, phrases);
+        None
+    }
 }
 
 /// Which voice a reply is spoken with.

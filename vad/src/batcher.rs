@@ -129,18 +129,6 @@ impl SileroVad {
         let vad = Self { settings, opening: Some(opening), bell, counted, thread: None };
         Ok((vad, async move { worker.run_simulated(&time, &waker, cost).await }))
     }
-
-    /// What the thread has done so far.
-    pub fn counters(&self) -> Counters {
-        let counted = &self.counted;
-        Counters {
-            scored: counted.scored.load(Ordering::Relaxed),
-            skipped: counted.skipped.load(Ordering::Relaxed),
-            failed: counted.failed.load(Ordering::Relaxed),
-            lost: counted.lost.load(Ordering::Relaxed),
-            batches: counted.batches.load(Ordering::Relaxed),
-        }
-    }
 }
 
 impl Vad for SileroVad {
@@ -172,6 +160,17 @@ impl Vad for SileroVad {
             counted: Arc::clone(&self.counted),
             fallback: None,
         }))
+    }
+
+    fn counters(&self) -> Counters {
+        let counted = &self.counted;
+        Counters {
+            scored: counted.scored.load(Ordering::Relaxed),
+            skipped: counted.skipped.load(Ordering::Relaxed),
+            failed: counted.failed.load(Ordering::Relaxed),
+            lost: counted.lost.load(Ordering::Relaxed),
+            batches: counted.batches.load(Ordering::Relaxed),
+        }
     }
 }
 

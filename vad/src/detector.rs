@@ -5,11 +5,18 @@ use std::task::{Context, Poll};
 
 use codecs::SampleRate;
 
+use crate::batcher::Counters;
+
 /// A detector shared by all calls.
 pub trait Vad: Send + Sync + fmt::Debug {
     /// Opens a stream for one call whose samples come at `rate`; `None` where the detector does
     /// not know that rate.
     fn open(&self, rate: SampleRate) -> Option<Box<dyn VadStream>>;
+
+    /// What the detector has done so far; nothing, where it does not count.
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
 }
 
 /// One call's voice activity. Fed and polled by the call's task; neither blocks, neither

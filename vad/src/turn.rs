@@ -144,6 +144,11 @@ impl TurnWorker {
         Some(stream)
     }
 
+    /// Asks that wait for their look, as the thread last saw them.
+    pub fn backlog(&self) -> u64 {
+        self.counted.waiting.load(Ordering::Relaxed)
+    }
+
     /// What became of the asks so far.
     pub fn counters(&self) -> TurnCounters {
         let counted = &self.counted;
@@ -175,6 +180,8 @@ pub(crate) struct Counted {
     pub(crate) superseded: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) lost_samples: AtomicU64,
+    /// Asks that waited when the thread last chose one.
+    pub(crate) waiting: AtomicU64,
 }
 
 /// The slot whose ask comes next: the newest. Those older than `patience` are dropped.
@@ -185,15 +192,20 @@ fn choose(
     counted: &Counted,
 ) -> Option<usize> {
     let mut newest: Option<(Instant, usize)> = None;
+    let mut waiting = 0;
     for (index, slot) in slots.iter_mut().enumerate() {
         let Some(ask) = slot.ask else { continue };
         if now.saturating_duration_since(ask.at) > patience {
             slot.ask = None;
             counted.late.fetch_add(1, Ordering::Relaxed);
-        } else if newest.is_none_or(|(at, _)| ask.at > at) {
+            continue;
+        }
+        waiting += 1;
+        if newest.is_none_or(|(at, _)| ask.at > at) {
             newest = Some((ask.at, index));
         }
     }
+    counted.waiting.store(waiting, Ordering::Relaxed);
     newest.map(|(_, index)| index)
 }
 
@@ -374,6 +386,7 @@ mod tests {
         }
         assert_eq!(choose(&mut slots, at(start, 301), PATIENCE, &counted), Some(1));
         assert_eq!(counted.late.load(Ordering::Relaxed), 1, "the first one");
+        assert_eq!(counted.waiting.load(Ordering::Relaxed), 2, "with the one that is chosen");
         slots[1].ask = None;
         assert_eq!(choose(&mut slots, at(start, 400), PATIENCE, &counted), Some(2));
         assert_eq!(choose(&mut slots, at(start, 401), PATIENCE, &counted), None);

@@ -20,12 +20,13 @@ const OLDEST: Duration = Duration::from_secs(600);
 /// How long to leave a service alone that could not be reached.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// A stream that wants a connection.
+/// A connection is wanted.
 pub(super) struct Order {
     /// What the connection is for: a spare for the same fits.
     pub(super) query: String,
     pub(super) endpoint: Endpoint,
-    pub(super) lane: Lane,
+    /// The stream that wants it; `None`: one will in a moment.
+    pub(super) lane: Option<Lane>,
 }
 
 /// What a spare is for, and how to make another.
@@ -59,15 +60,21 @@ pub(super) async fn keep(mut orders: mpsc::UnboundedReceiver<Order>) {
                 let Some(Order { query, endpoint, lane }) = order else { return };
                 let fits = spare.take_if(|spare| spare.query == query);
                 kind = Some(Kind { query, endpoint: endpoint.clone() });
-                tokio::spawn(async move {
-                    match fits {
-                        Some(Spare { socket, .. }) => serve(lane, socket).await,
-                        None => match endpoint.connect().await {
-                            Ok(socket) => serve(lane, socket).await,
-                            Err(error) => lane.fail(error.to_string()),
-                        },
+                match lane {
+                    // A spare for something else gives way; another is made below.
+                    None => spare = fits,
+                    Some(lane) => {
+                        tokio::spawn(async move {
+                            match fits {
+                                Some(Spare { socket, .. }) => serve(lane, socket).await,
+                                None => match endpoint.connect().await {
+                                    Ok(socket) => serve(lane, socket).await,
+                                    Err(error) => lane.fail(error.to_string()),
+                                },
+                            }
+                        });
                     }
-                });
+                }
             }
             Some((of, result)) = made.recv() => {
                 making = false;

@@ -13,8 +13,9 @@ use super::error::ApiError;
 use super::list;
 use super::resource::Answer;
 use crate::app::App;
-use crate::config::{self, CallProblem};
+use crate::config;
 use crate::outbound::NotPlaced;
+use crate::schedule;
 use crate::store::{CallFilter, CallRecord};
 use crate::transport::twilio::rest::RestError;
 
@@ -41,11 +42,7 @@ pub(super) async fn place(
     Owner(owner): Owner,
     Document(sent): Document,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let order =
-        config::new_call(&Value::from(sent).to_string()).map_err(|problem| match problem {
-            CallProblem::Invalid(problems) => ApiError::invalid(problems),
-            CallProblem::NotServed(field) => not_served(field),
-        })?;
+    let order = config::new_call(&Value::from(sent).to_string())?;
     if let Some(customers) = &order.customers {
         let (mut results, mut errors) = (Vec::new(), Vec::new());
         for customer in customers {
@@ -86,11 +83,7 @@ pub(super) async fn not_served_web(
     Document(sent): Document,
 ) -> Result<(), ApiError> {
     caller.may_start(sent.get("assistantId").and_then(Value::as_str))?;
-    Err(not_served("webCall"))
-}
-
-fn not_served(what: &str) -> ApiError {
-    ApiError::with(StatusCode::NOT_IMPLEMENTED, format!("{what} is not served here yet"))
+    Err(config::CallProblem::NotServed("webCall").into())
 }
 
 pub(super) async fn show(
@@ -143,7 +136,12 @@ pub(super) async fn delete(
     Owner(owner): Owner,
     Path(id): Path<String>,
 ) -> Answer {
-    let record = find(&app, owner, &id).await?;
+    let mut record = find(&app, owner, &id).await?;
+    if record.call.status == CallStatus::Scheduled {
+        // It is not placed any more, whatever becomes of its row.
+        app.end_unconnected(&record, schedule::NOT_PLACED).await?;
+        record = find(&app, owner, &id).await?;
+    }
     if record.call.status != CallStatus::Ended {
         return Err(ApiError::bad_request("the call is in progress: it can be deleted once over"));
     }

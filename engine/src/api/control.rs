@@ -1,8 +1,8 @@
-//! Orders to a call in progress: at the URL that `monitor.controlUrl` names, on the socket of a call
-//! that is carried by one, and on that of a listener.
+//! Orders to a call in progress: at the URL that `monitor.controlUrl` names, on the socket of a
+//! call that is carried by one, and on that of a listener.
 //!
-//! As with Vapi, who knows the URL may give orders (its id is drawn by chance), unless the assistant's
-//! `monitorPlan` asks for a key, or allows nobody to.
+//! As with Vapi, who knows the URL may give orders (its id is drawn by chance), unless the
+//! assistant's `monitorPlan` asks for a key, or allows nobody to.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -187,7 +187,8 @@ async fn end_call(app: &App, id: Uuid, reason: EndReason) -> Result<(), ApiError
         return Ok(());
     }
     let record = app.store().any_call(id).await?;
-    let waiting = |status| matches!(status, CallStatus::Queued | CallStatus::Ringing);
+    let waiting =
+        |status| matches!(status, CallStatus::Scheduled | CallStatus::Queued | CallStatus::Ringing);
     let Some(record) = record.filter(|record| waiting(record.call.status)) else {
         return Err(ApiError::not_found("Call in progress"));
     };

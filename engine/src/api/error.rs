@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use wire::{ErrorBody, OneOrMany};
 
-use crate::store::StoreError;
+use crate::config::CallProblem;
+use crate::store::{ObjectError, StoreError};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,14 @@ impl ApiError {
         Self::with(StatusCode::NOT_FOUND, format!("{what} not found."))
     }
 
+    /// What is wrong, each by itself.
+    pub(super) fn messages(self) -> Vec<String> {
+        match self.message {
+            OneOrMany::One(message) => vec![message],
+            OneOrMany::Many(messages) => messages,
+        }
+    }
+
     /// With this status.
     pub(super) fn with(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: OneOrMany::One(message.into()) }
@@ -58,11 +67,30 @@ impl IntoResponse for ApiError {
     }
 }
 
+impl From<CallProblem> for ApiError {
+    fn from(problem: CallProblem) -> Self {
+        match problem {
+            CallProblem::Invalid(problems) => Self::invalid(problems),
+            CallProblem::NotServed(what) => {
+                Self::with(StatusCode::NOT_IMPLEMENTED, format!("{what} is not served here yet"))
+            }
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         // What the database says is for the operator.
         tracing::error!(%error, "a request failed");
         Self::with(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error")
+    }
+}
+
+impl From<ObjectError> for ApiError {
+    fn from(error: ObjectError) -> Self {
+        // What the place of files says is for the operator.
+        tracing::error!(%error, "a file is not to be had");
+        Self::with(StatusCode::SERVICE_UNAVAILABLE, "the place of files does not answer")
     }
 }
 

@@ -1,18 +1,29 @@
 //! The HTTP side: one file per resource.
 
+mod analytics;
 mod assistant;
 mod auth;
 mod call;
+mod chat;
 mod control;
+mod credential;
 mod document;
 mod error;
+mod file;
 mod health;
+mod knowledge_base;
 mod list;
+mod log;
+mod openapi;
 mod operator;
 mod phone_number;
 mod recording;
 mod resource;
+mod session;
+mod sheet;
 mod squad;
+mod structured_output;
+mod telemetry;
 mod token;
 mod tool;
 mod twilio;
@@ -39,18 +50,28 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(telemetry::metrics))
+        .route("/live", get(telemetry::live))
         .route(TWILIO_INBOUND, post(twilio::inbound))
         .route(TWILIO_MEDIA, get(twilio::media))
-        .merge(assistant::ASSISTANT.routes())
-        .merge(squad::SQUAD.routes())
-        .merge(tool::TOOL.routes())
+        .merge(resources())
+        .merge(file::routes())
         .merge(phone_number::routes())
         .merge(token::routes())
+        .route("/openapi.json", get(openapi::show))
+        .route("/docs", get(openapi::pages))
         .route("/twilio/outbound/{call}", post(twilio::outbound))
         .route("/twilio/status/{call}", post(twilio::status))
         .route("/twilio/operator/{call}/{operator}", post(operator::answered))
         .route("/twilio/operator/{call}/{operator}/next", post(operator::next))
         .route("/twilio/operator/{call}/{operator}/status", post(operator::status))
+        .route("/analytics", post(analytics::answer))
+        .route("/session", get(session::list).post(session::create))
+        .route("/session/{id}", get(session::show).patch(session::update).delete(session::delete))
+        .route("/chat", get(chat::list).post(chat::create))
+        .route("/chat/responses", post(chat::responses))
+        .route("/chat/web", post(chat::web))
+        .route("/chat/{id}", get(chat::show).delete(chat::delete))
         .route("/call", get(call::list).post(call::place))
         .route("/call/phone", post(call::place))
         .route("/call/web", post(call::not_served_web))
@@ -58,11 +79,20 @@ pub fn router(app: App) -> Router {
         .route("/call/{id}/listen", get(websocket::listen))
         .route("/call/{id}/transport", get(websocket::transport))
         .route("/call/{id}", get(call::show).patch(call::update).delete(call::delete))
+        .route("/call/{id}/call-logs", get(log::redirect))
         .route("/call/{id}/{artifact}", get(recording::redirect))
+        .route("/log/{call}/call.jsonl", get(log::download))
+        .route("/logs", get(log::list))
         .route("/recording/{call}/{file}", get(recording::download))
         .layer(cors())
         .fallback(|| async { ApiError::with(StatusCode::NOT_FOUND, "there is nothing here") })
         .with_state(app)
+}
+
+/// Every kind of stored resource: what is described is what is served.
+fn resources() -> Router<App> {
+    let kinds = openapi::RESOURCES.iter();
+    kinds.fold(Router::new(), |router, (kind, ..)| router.merge(kind.routes()))
 }
 
 /// Any page may ask: what it may do is said by its key, which no browser sends by itself.

@@ -31,7 +31,7 @@ pub(super) async fn answered(
             .into_response();
     };
     let next = app.public_url().http(&format!("/twilio/operator/{call}/{operator}/next"));
-    let twiml = match app.board().answered(id, &call_sid).await {
+    let twiml = match app.operators().answered(id, &call_sid).await {
         Some(Treatment::Brief(_)) => {
             let token = app.tokens().issue(&call_sid, std::time::Instant::now());
             let url = app.public_url().websocket(TWILIO_MEDIA);
@@ -62,7 +62,7 @@ pub(super) async fn next(
         return *refusal;
     }
     let joins = match Uuid::parse_str(&operator) {
-        Ok(id) => app.board().joins(id).await,
+        Ok(id) => app.operators().joins(id).await,
         Err(_) => None,
     };
     let joined = joins.map(|chime| twiml::conference(&operator, chime.as_deref()));
@@ -85,7 +85,7 @@ pub(super) async fn status(
         Err(refusal) => return *refusal,
     };
     if let (Ok(id), Some(status)) = (Uuid::parse_str(&operator), param(&params, "CallStatus")) {
-        app.board().tell(id, &status);
+        app.operators().tell(id, &status);
     }
     StatusCode::NO_CONTENT.into_response()
 }

@@ -264,6 +264,13 @@ impl Kind {
     }
 }
 
+/// The credential that the server in `object` names.
+pub(super) fn server_credential(object: &Fields, parent: &str) -> Option<Reference> {
+    let server = object.get("server")?.as_object()?;
+    let parent = format!("{parent}server.");
+    Reference::of(server, &parent, "credentialId", Collection::Credentials)
+}
+
 /// The id in a path.
 pub(super) fn uuid(id: &str) -> Result<Uuid, ApiError> {
     Uuid::parse_str(id).map_err(|_| ApiError::bad_request("id must be a UUID"))
@@ -275,6 +282,16 @@ pub(super) fn without(mut document: Fields, fields: &[&str]) -> Fields {
         document.remove(*field);
     }
     document
+}
+
+/// A document with what every stored object has.
+pub(super) fn shown(resource: Resource) -> Map<String, Value> {
+    let mut shown = resource.document;
+    shown.insert("id".to_owned(), resource.id.to_string().into());
+    shown.insert("orgId".to_owned(), resource.organisation.to_string().into());
+    shown.insert("createdAt".to_owned(), resource.created_at.to_iso().into());
+    shown.insert("updatedAt".to_owned(), resource.updated_at.to_iso().into());
+    shown
 }
 
 fn duplicate() -> ApiError {

@@ -47,8 +47,9 @@ pub(super) async fn inbound(
         return (StatusCode::BAD_REQUEST, "CallSid is missing: this is Twilio's voice webhook\n")
             .into_response();
     };
-    if !app.registry().has_room() {
-        tracing::warn!(call_sid, "a call was refused: no place is free");
+    if let Err(refused) = app.registry().knock() {
+        tracing::warn!(call_sid, %refused, "a call was refused");
+        app.metrics().refused(refused);
         return xml(twiml::reject_busy());
     }
     let call = Call {
@@ -93,8 +94,13 @@ pub(super) async fn outbound(
     let Some(call_sid) = param(&params, "CallSid") else {
         return (StatusCode::BAD_REQUEST, "CallSid is missing\n").into_response();
     };
-    if record.call.status == CallStatus::Ended || !app.registry().has_room() {
-        tracing::warn!(call_sid, "an answered call is hung up: it was ended, or no place is free");
+    if record.call.status == CallStatus::Ended {
+        tracing::info!(call_sid, "an answered call is hung up: it was ended meanwhile");
+        return xml(twiml::hang_up());
+    }
+    if let Err(refused) = app.registry().knock() {
+        tracing::warn!(call_sid, %refused, "an answered call is hung up");
+        app.metrics().refused(refused);
         return xml(twiml::hang_up());
     }
     // The answer may overtake Twilio's answer to the request that placed the call.
@@ -196,7 +202,7 @@ async fn serve(app: App, socket: WebSocket) {
     let ticker = app.egress_clock().ticker();
     let accepted = twilio::accept(socket, app.twilio_settings(), ticker, verify).await;
     match accepted {
-        Ok((leg, start, ())) => match app.board().claim(&start.call_sid) {
+        Ok((leg, start, ())) => match app.operators().claim(&start.call_sid) {
             Some(operator) => {
                 app.brief(operator, start.call_sid, clock, Box::new(leg)).await;
             }

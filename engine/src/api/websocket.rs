@@ -1,5 +1,5 @@
-//! The sockets of a call: `/call/{id}/transport`, which carries it, and `/call/{id}/listen`, where it is
-//! listened to.
+//! The sockets of a call: `/call/{id}/transport`, which carries it, and `/call/{id}/listen`, where
+//! it is listened to.
 
 use std::time::Duration;
 
@@ -75,8 +75,8 @@ fn told(error: &ApiError) -> Utf8Bytes {
     Utf8Bytes::from(body.to_string())
 }
 
-/// `WS /call/{id}/listen`: both voices while the call goes on, as stereo PCM. The first frame is text
-/// and says in which format; whoever may give orders may do so here too.
+/// `WS /call/{id}/listen`: both voices while the call goes on, as stereo PCM. The first frame is
+/// text and says in which format; whoever may give orders may do so here too.
 pub(super) async fn listen(
     State(app): State<App>,
     Path(id): Path<String>,

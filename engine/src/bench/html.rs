@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figures::Quantiles;
+use super::overload::Moment;
 use super::plot::{self, PlotError, Series, bars, lines};
 use super::report::{Report, Search};
 use super::run::Outcome;
@@ -131,6 +132,23 @@ fn plots(report: &Report) -> Result<Vec<String>, PlotError> {
         }
         let axes = ("calls on one core", "audible p95, ms");
         svgs.push(lines("capacity", axes, &series)?);
+    }
+    if let Some(overload) = &report.overload {
+        let of = |value: fn(&Moment) -> f64| {
+            overload.curve.iter().map(|now| (now.seconds, value(now))).collect()
+        };
+        let calls = [Series { name: "calls", points: of(|now| f64::from(now.calls)) }];
+        svgs.push(lines("overload: calls in progress", ("s", "calls"), &calls)?);
+        let lag = [Series { name: "lag", points: of(|now| now.lag_ms) }];
+        let axes = ("s", "lateness of wake-ups, p95, ms");
+        svgs.push(lines("overload: how late the engine is", axes, &lag)?);
+        let phases = overload.phases.iter().map(|phase| Series {
+            name: phase.name,
+            points: plot::shares(&phase.figures.audible_ms.values),
+        });
+        let phases: Vec<_> = phases.collect();
+        let axes = ("ms", "share of turns");
+        svgs.push(lines("overload: until a reply is audible, calls that last", axes, &phases)?);
     }
     if let Some(soak) = &report.soak {
         let points = soak.memory.clone();

@@ -36,6 +36,8 @@ pub struct Order {
     pub seed: u64,
     /// The caller hangs up after this, at the next quiet moment.
     pub duration: Duration,
+    /// How long the carrier takes from the answer to its announcement to the media.
+    pub connecting: Duration,
 }
 
 /// What happened in a call, in samples since it began.
@@ -95,6 +97,7 @@ pub async fn place(
             Dialled::Said(text) => return Err(NoCall::Failed(text)),
         }
     }
+    tokio::time::sleep(order.connecting).await;
     let socket = open(&order.media_url).await.map_err(|error| failed(&error))?;
     let line = Line::new(config, socket, &order, Arc::clone(material));
     Ok(line.run(order.duration).await)

@@ -19,6 +19,8 @@
 //! | [`peer`] | other engines, started in the engine's place |
 //! | [`run`] | a number of calls at once |
 //! | [`soak`] | many short calls |
+//! | [`greeting`] | how soon a call is greeted |
+//! | [`overload`] | more calls than it can carry, and back |
 //! | [`scenario`] | the runs that make the report |
 //! | [`comparison`] | those of other engines |
 //! | [`report`], [`table`], [`html`], [`plot`] | what comes out |
@@ -26,9 +28,11 @@
 pub mod comparison;
 pub mod ear;
 pub mod figures;
+pub mod greeting;
 pub mod html;
 pub mod line;
 pub mod material;
+pub mod overload;
 pub mod peer;
 pub mod plot;
 pub mod referee;

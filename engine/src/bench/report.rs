@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::comparison::PeerReport;
+use super::greeting::Greeting;
+use super::overload::Overload;
 use super::run::Outcome;
 use super::server::Placement;
 
@@ -20,6 +22,9 @@ pub struct Report {
     /// One call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<Outcome>,
+    /// How soon calls are greeted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub greeting: Vec<Greeting>,
     /// Many calls, for the stops and the words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub barge_in: Option<Outcome>,
@@ -28,6 +33,9 @@ pub struct Report {
     pub overhead: Option<Outcome>,
     /// The search for the most calls, by mode.
     pub capacity: Vec<Search>,
+    /// More calls than there is room for, and back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overload: Option<Overload>,
     /// Many short calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<Soak>,

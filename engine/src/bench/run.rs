@@ -247,7 +247,8 @@ pub(super) fn order(server: &Server, seed: u64, duration: Duration) -> Order {
         from: "+33612345678".to_owned(),
         to: "+33123456789".to_owned(),
     });
-    Order { webhook, media_url: server.media_url(), seed, duration }
+    let connecting = Duration::ZERO;
+    Order { webhook, media_url: server.media_url(), seed, duration, connecting }
 }
 
 /// The stages of every reply to a caller.

@@ -9,7 +9,9 @@ use mocks::{Pace, ReplyPace};
 
 use super::BenchError;
 use super::figures::Quantiles;
+use super::greeting::{self, Greeting};
 use super::material::Material;
+use super::overload::{self, Overload};
 use super::report::{Machine, Percentiles, Report, Search, Soak, Step, Summary, Trial};
 use super::run::{Load, Outcome, run};
 use super::server::{Engine, Mode, Placement};
@@ -22,12 +24,16 @@ use crate::config::Config;
 pub enum Part {
     /// One call: when replies become audible
     Latency,
+    /// Calls one after the other: how soon each is greeted, with and without what is kept
+    Greeting,
     /// Many calls: how fast barge-ins stop the voice, and whether history is what was heard
     BargeIn,
     /// Services that take no time: the engine's own part
     Overhead,
     /// The most calls at which all is well, with and without the turn model
     Capacity,
+    /// Many more calls than there is room for: who is refused, and whether the others notice
+    Overload,
     /// Many short calls: what each leaves behind
     Soak,
     /// A voice that stands still, a model that does
@@ -97,9 +103,11 @@ pub async fn measure(
         speech: bench.material.source.clone(),
         summary: Summary::default(),
         latency: None,
+        greeting: Vec::new(),
         barge_in: None,
         overhead: None,
         capacity: Vec::new(),
+        overload: None,
         soak: None,
         adversarial: Vec::new(),
         peers: Vec::new(),
@@ -108,6 +116,11 @@ pub async fn measure(
         match part {
             Part::Latency => {
                 report.latency = Some(bench.latency(Mode::TurnModel).await?);
+            }
+            Part::Greeting => {
+                for mode in [Mode::FreshGreeting, Mode::PreparedGreeting] {
+                    report.greeting.push(bench.greeting(mode).await?);
+                }
             }
             Part::BargeIn => {
                 let load = bench.load(Mode::VadOnly, options.calls);
@@ -124,6 +137,7 @@ pub async fn measure(
                 let vad_only = bench.capacity(Mode::VadOnly, None).await?;
                 report.capacity = vec![turn_model, vad_only];
             }
+            Part::Overload => report.overload = Some(bench.overload().await?),
             Part::Soak => report.soak = Some(bench.soak().await?),
             Part::Adversarial => report.adversarial = bench.adversarial().await?,
         }
@@ -179,6 +193,11 @@ impl Bench<'_> {
     async fn latency(&mut self, mode: Mode) -> Result<Outcome, BenchError> {
         let load = Load { duration: self.options.latency, ..self.load(mode, 1) };
         self.attempt("latency", load).await
+    }
+
+    async fn greeting(&mut self, mode: Mode) -> Result<Greeting, BenchError> {
+        (self.say)(&format!("greeting, {}: calls one after the other", mode.name()));
+        greeting::run(mode, self.config, &self.material, self.placement).await
     }
 
     async fn capacity(
@@ -237,6 +256,13 @@ impl Bench<'_> {
             calls = next.max(1);
         }
         Ok(steps)
+    }
+
+    async fn overload(&mut self) -> Result<Overload, BenchError> {
+        let Options { calls, most_calls: more, duration: third, seed, .. } = *self.options;
+        (self.say)(&format!("overload: {calls} calls, and {more} more in the second third"));
+        let load = overload::Load { calls, more, third, seed };
+        overload::run(load, self.config, &self.material, self.placement).await
     }
 
     async fn soak(&mut self) -> Result<Soak, BenchError> {
@@ -379,8 +405,10 @@ mod tests {
             speech: String::new(),
             summary: Summary::default(),
             latency: Some(outcome(good())),
+            greeting: Vec::new(),
             barge_in: Some(outcome(good())),
             overhead: Some(outcome(good())),
+            overload: None,
             capacity: vec![Search {
                 mode: "vad_only",
                 limit_ms: 500.0,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,10 +16,15 @@ use super::peer::{self, Endpointing, Peer};
 use super::services::Services;
 use crate::api::{TWILIO_INBOUND, TWILIO_MEDIA};
 use crate::config::Config;
+use crate::placement;
 use crate::store::CallReport;
+use crate::telemetry::live::Live;
 
 /// How long the engine may take to stop; its calls are over by then.
 const GOODBYE: Duration = Duration::from_secs(10);
+
+/// What the engine is asked with. It listens on a loopback port, for as long as a run takes.
+const PRIVATE_KEY: &str = "bench";
 
 /// How the engine takes turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +37,10 @@ pub enum Mode {
     VadOnly,
     /// The turn is over as soon as its words are settled: what is left is the engine's own work.
     NoWait,
+    /// The assistant speaks first, and its voice keeps nothing.
+    FreshGreeting,
+    /// The assistant speaks first, as shipped.
+    PreparedGreeting,
 }
 
 impl Mode {
@@ -41,6 +50,8 @@ impl Mode {
             Self::TurnModel => "turn_model",
             Self::VadOnly => "vad_only",
             Self::NoWait => "no_wait",
+            Self::FreshGreeting => "fresh",
+            Self::PreparedGreeting => "prepared",
         }
     }
 
@@ -63,6 +74,11 @@ impl Mode {
                     "onNumberSeconds": 0,
                 },
             });
+        }
+        if matches!(self, Self::FreshGreeting | Self::PreparedGreeting) {
+            assistant["firstMessageMode"] = "assistant-speaks-first".into();
+            assistant["firstMessage"] = "Good morning, this is the front desk, can I help?".into();
+            assistant["voice"] = json!({"cachingEnabled": self == Self::PreparedGreeting});
         }
         assistant
     }
@@ -138,14 +154,7 @@ impl Placement {
 }
 
 fn pin(cores: &[usize]) -> std::io::Result<()> {
-    if cores.is_empty() {
-        return Ok(());
-    }
-    let mut set = CpuSet::new();
-    for core in cores {
-        set.set(*core);
-    }
-    Ok(sched_setaffinity(None, &set)?)
+    if cores.is_empty() { Ok(()) } else { placement::pin(cores) }
 }
 
 /// What the process takes of the machine.
@@ -185,6 +194,21 @@ impl Server {
         calls: usize,
         placement: &Placement,
     ) -> Result<Self, BenchError> {
+        Self::start_guarded(config, services, (mode, Duration::ZERO), calls, placement)
+    }
+
+    /// The same, which refuses calls while tasks are woken later than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`].
+    pub fn start_guarded(
+        config: &Config,
+        services: &Services,
+        (mode, limit): (Mode, Duration),
+        calls: usize,
+        placement: &Placement,
+    ) -> Result<Self, BenchError> {
         let system = BenchError::system;
         let folder = tempfile::tempdir().map_err(system("make a folder for the engine"))?;
         let assistant = folder.path().join("assistant.json");
@@ -205,6 +229,9 @@ impl Server {
             ("ONNXRUNTIME", path(library)),
             ("MAX_CONCURRENT_CALLS", (calls + 8).to_string()),
             ("DRAIN_SECONDS", "1".to_owned()),
+            // What is too much shows in the figures, unless refusing is what is measured.
+            ("MAX_SCHEDULING_LAG_MS", limit.as_millis().to_string()),
+            ("PRIVATE_KEY", PRIVATE_KEY.to_owned()),
             ("ASSISTANT", path(assistant)),
             ("TWILIO_VALIDATE_SIGNATURES", "false".to_owned()),
             // The peers record nothing.
@@ -311,6 +338,13 @@ impl Server {
             files: fs::read_dir(process.join("fd")).ok()?.count(),
             threads: usize::try_from(value("Threads:")?).ok()?,
         })
+    }
+
+    /// How it is by its own account; `None`: it does not say.
+    pub async fn live(&self, client: &reqwest::Client) -> Option<Live> {
+        let url = format!("http://{}/live", self.address);
+        let asked = client.get(url).bearer_auth(PRIVATE_KEY).timeout(Duration::from_secs(2));
+        asked.send().await.ok()?.json().await.ok()
     }
 
     /// The reports of the calls that have ended.

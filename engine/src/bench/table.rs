@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::overload::Overload;
 use super::report::{Report, Search, Soak};
 use super::run::Outcome;
 
@@ -70,6 +71,18 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
         let prepared = stages.speculative * 100.0;
         writeln!(out, "  prepared before the end of the turn was certain: {prepared:.0} %")?;
     }
+    for greeting in &report.greeting {
+        let audible = &greeting.audible_ms;
+        writeln!(
+            out,
+            "\ngreeting, {}: audible {}/{} ms after the start of {} calls, {} without one",
+            greeting.mode,
+            number(audible.p50),
+            number(audible.p95),
+            audible.count,
+            greeting.failed
+        )?;
+    }
     let summary = &report.summary;
     if report.overhead.is_some() {
         let own = &summary.overhead_ms;
@@ -82,6 +95,9 @@ pub fn write(report: &Report, out: &mut impl fmt::Write) -> fmt::Result {
         if let Some(found) = &peer.capacity {
             search(&format!("{} {} ", peer.peer.name(), peer.version), found, out)?;
         }
+    }
+    if let Some(found) = &report.overload {
+        overload(found, out)?;
     }
     if let Some(found) = &report.soak {
         soak(found, out)?;
@@ -148,6 +164,37 @@ fn search(whose: &str, found: &Search, out: &mut impl fmt::Write) -> fmt::Result
             number(run.figures.audible_ms.p95),
             run.cores,
             step.broken.as_deref().unwrap_or("all well"),
+        )?;
+    }
+    Ok(())
+}
+
+fn overload(found: &Overload, out: &mut impl fmt::Write) -> fmt::Result {
+    writeln!(
+        out,
+        "\noverload: {} calls that last; {} more tried, {} taken, {} refused; {} failed{}",
+        found.calls,
+        found.tried,
+        found.taken,
+        found.refused,
+        found.failed,
+        if found.void { " VOID" } else { "" },
+    )?;
+    let joined = ("taken", &found.joined, None);
+    let phases = found.phases.iter().map(|phase| (phase.name, &phase.figures, Some(phase.cores)));
+    for (name, figures, cores) in phases.chain([joined]) {
+        writeln!(
+            out,
+            "  {name:<7} {:>5} turns, audible {}/{} ms, {} early, {} no reply, {} missed, \
+             gaps {:.3} %, cores {}",
+            figures.turns,
+            number(figures.audible_ms.p50),
+            number(figures.audible_ms.p95),
+            figures.early,
+            figures.unanswered,
+            figures.missed_barge_ins,
+            figures.gaps_ratio * 100.0,
+            cores.map_or_else(|| "-".to_owned(), |cores| format!("{cores:.2}")),
         )?;
     }
     Ok(())

@@ -10,6 +10,7 @@ pub mod models;
 pub mod organisation;
 pub mod replay;
 pub mod serve;
+pub mod top;
 mod what_if;
 
 use std::net::SocketAddr;
@@ -49,6 +50,11 @@ pub enum Command {
 
     /// Play a WAV into a running server as Twilio would, and print the turns
     Call(CallArgs),
+
+    /// Show a running server's calls, how late it is, and what waits
+    ///
+    /// The server is asked with its private key (`private_key`, CAUSERIE_PRIVATE_KEY).
+    Top(TopArgs),
 
     /// Say whether an assistant of Vapi's can be used, and what of it is not acted on
     ///
@@ -121,6 +127,27 @@ pub struct CallArgs {
     /// How long to listen after the caller's audio has been played
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub linger_seconds: u64,
+}
+
+/// `causerie top`
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// The server's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+
+    /// Look once, and end
+    #[arg(long)]
+    pub once: bool,
+
+    /// Print one JSON object a look instead of a table
+    #[arg(long)]
+    pub json: bool,
+
+    /// Between two looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: u64,
 }
 
 /// `causerie check`
@@ -369,7 +396,8 @@ impl Cli {
             | Command::Check(_)
             | Command::Config
             | Command::Doctor(_)
-            | Command::Models(_) => {}
+            | Command::Models(_)
+            | Command::Top(_) => {}
         }
         sources
     }

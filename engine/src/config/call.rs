@@ -2,6 +2,7 @@
 
 use super::phone_number::is_e164;
 use super::validation::Validation;
+use crate::store::Timestamp;
 
 /// A call that cannot be placed: everything that is wrong with the order, in Vapi's words, or what
 /// of it is not served here.
@@ -37,6 +38,9 @@ fn validate(call: &wire::NewCall, check: &mut Validation) {
     check.length("name", call.name.as_deref(), 0..=40);
     let kinds = ["outboundPhoneCall", "vapi.websocketCall"];
     check.one_of("type", call.kind.as_deref(), &kinds);
+    if let Some(plan) = &call.schedule_plan {
+        validate_schedule(plan, check);
+    }
     if let Some(transport) = &call.transport {
         validate_transport(transport, call, check);
     }
@@ -56,6 +60,24 @@ fn validate(call: &wire::NewCall, check: &mut Validation) {
             check.problem("customer should not be empty");
         }
         (None, None) => {}
+    }
+}
+
+fn validate_schedule(plan: &wire::SchedulePlan, check: &mut Validation) {
+    let moment = |text: &Option<String>| text.as_deref().map(Timestamp::from_iso);
+    let (earliest, latest) = (moment(&plan.earliest_at), moment(&plan.latest_at));
+    if earliest.is_none() {
+        check.problem("schedulePlan.earliestAt should not be empty");
+    }
+    for (name, moment) in [("earliestAt", earliest), ("latestAt", latest)] {
+        if moment == Some(None) {
+            check.problem(format!("schedulePlan.{name} must be a valid ISO 8601 date string"));
+        }
+    }
+    if let (Some(Some(earliest)), Some(Some(latest))) = (earliest, latest)
+        && latest < earliest
+    {
+        check.problem("schedulePlan.latestAt must not be before schedulePlan.earliestAt");
     }
 }
 
@@ -84,6 +106,9 @@ fn validate_transport(
     }
     if call.phone_number_id.is_some() {
         check.problem("transport and phoneNumberId must not both be sent");
+    }
+    if call.schedule_plan.is_some() {
+        check.problem("transport and schedulePlan must not both be sent");
     }
     if call.customers.is_some() {
         check.problem("transport and customers must not both be sent");
@@ -118,7 +143,6 @@ fn not_served(call: &wire::NewCall) -> Option<&'static str> {
         ("assistantVersion", call.assistant_version.is_some()),
         ("customerId", call.customer_id.is_some()),
         ("phoneNumber", call.phone_number.is_some()),
-        ("schedulePlan", call.schedule_plan.is_some()),
         ("workflow", call.workflow.is_some()),
         ("workflowId", call.workflow_id.is_some()),
         ("workflowOverrides", call.workflow_overrides.is_some()),
@@ -155,7 +179,7 @@ mod tests {
         assert_eq!(
             read(&json!({"customr": {}, "customer": {"number": "06", "extension": "12345678901"}})),
             Err(CallProblem::Invalid(vec![
-                "property customr should not exist".to_owned(),
+                "property customr should not exist; did you mean customer?".to_owned(),
                 "customer.extension must be shorter than or equal to 10 characters".to_owned(),
                 "customer.number must be in the E.164 format, such as +33123456789".to_owned(),
             ]))
@@ -173,6 +197,10 @@ mod tests {
                 "transport and phoneNumberId must not both be sent".to_owned(),
             ]))
         );
+        let plan = json!({"schedulePlan": {"earliestAt": "2026-11-22T10:00:00Z",
+            "latestAt": "2026-11-22T09:00:00Z"}, "customer": {"number": "+33612345678"}});
+        let problem = "schedulePlan.latestAt must not be before schedulePlan.earliestAt";
+        assert_eq!(read(&plan), Err(CallProblem::Invalid(vec![problem.to_owned()])));
         let flow = json!({"workflowId": "w", "customer": {"number": "+33612345678"}});
         assert_eq!(read(&flow), Err(CallProblem::NotServed("workflowId")));
     }

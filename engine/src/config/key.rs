@@ -99,6 +99,14 @@ pub(super) const KEYS: &[Key] = &[
         about: "Calls at once. The next one is refused: the carrier is told to reject it.",
     },
     Key {
+        name: "max_scheduling_lag_ms",
+        kind: Kind::Integer(0..=1_000),
+        preset: Value("20"),
+        about: "How late calls' tasks may be woken, at the 95th percentile over half a second. \
+                While they are later, new calls are refused, so that those in progress do not \
+                suffer; they are taken again after three calm seconds. 0: calls are only counted.",
+    },
+    Key {
         name: "drain_seconds",
         kind: Kind::Integer(0..=43_200),
         preset: Value("30"),
@@ -168,6 +176,13 @@ pub(super) const KEYS: &[Key] = &[
                 outside the US region have another.",
     },
     Key {
+        name: "twilio.configure_numbers",
+        kind: Kind::Flag,
+        preset: Value("true"),
+        about: "When a number is imported with its account's token, have Twilio announce its calls \
+                here. Switch it off where numbers are set up by other means.",
+    },
+    Key {
         name: "twilio.validate_signatures",
         kind: Kind::Flag,
         preset: Value("true"),
@@ -194,6 +209,37 @@ pub(super) const KEYS: &[Key] = &[
         preset: Value("true"),
         about: "Keep each call's journal, which `causerie replay` runs again. It holds the words \
                 of both sides.",
+    },
+    Key {
+        name: "storage.bucket",
+        kind: Kind::Text,
+        preset: Unset { example: "causerie" },
+        about: "Where files that are sent to the API are kept: a bucket of Amazon S3, or of a \
+                service that speaks its protocol. Unset: the folder objects in data_dir.",
+    },
+    Key {
+        name: "storage.endpoint",
+        kind: Kind::Url,
+        preset: Unset { example: "https://s3.fr-par.scw.cloud" },
+        about: "The bucket's service. Unset: Amazon's.",
+    },
+    Key {
+        name: "storage.region",
+        kind: Kind::Text,
+        preset: Value("us-east-1"),
+        about: "The bucket's region.",
+    },
+    Key {
+        name: "storage.access_key_id",
+        kind: Kind::Text,
+        preset: Unset { example: "AKIAIOSFODNN7EXAMPLE" },
+        about: "The name of the key for the bucket. Unset: what the machine itself is allowed.",
+    },
+    Key {
+        name: "storage.secret_access_key",
+        kind: Kind::Secret,
+        preset: Unset { example: "wJalrXUtnFEMI/K7MDENG" },
+        about: "The key for the bucket. Better given in the environment than in a file.",
     },
     Key {
         name: "transcriber.provider",
@@ -275,6 +321,13 @@ pub(super) const KEYS: &[Key] = &[
         about: "flite and espeak-ng: how many may run at once. A phrase beyond that waits.",
     },
     Key {
+        name: "voice.cache_mb",
+        kind: Kind::Integer(0..=65_536),
+        preset: Value("64"),
+        about: "Memory for the audio of phrases that repeat, for all calls together: greetings, \
+                fillers, farewells. An assistant's voice.cachingEnabled may be false. 0: none.",
+    },
+    Key {
         name: "voice.stand_in",
         kind: Kind::Flag,
         preset: Value("false"),
@@ -332,6 +385,21 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Integer(0..=1024),
         preset: Value("0"),
         about: "Threads that run speech recognition, at low priority. 0: one for each two cores.",
+    },
+    Key {
+        name: "runtime.worker_cores",
+        kind: Kind::Text,
+        preset: Unset { example: "0-3" },
+        about: "Cores for the threads that run calls, each pinned to one of them: numbers and \
+                ranges, as in 0-3,6. Worth it where nothing else runs on those cores. Unset: the \
+                system places them.",
+    },
+    Key {
+        name: "runtime.inference_cores",
+        kind: Kind::Text,
+        preset: Unset { example: "4-7" },
+        about: "Cores for the threads of local models (voice activity, turn model, recognition, \
+                voices), which move among them. Unset: those that the process has.",
     },
     Key {
         name: "log.filter",

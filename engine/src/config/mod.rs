@@ -4,12 +4,18 @@
 //! environment either; [`Config::load`] understands them and reports everything that is wrong at
 //! once.
 
+mod analytics;
 mod assistant;
 mod background;
 mod call;
+mod chat;
 mod checked;
+mod cores;
+mod credential;
 mod example;
+mod fields;
 mod key;
+mod knowledge_base;
 mod phone_number;
 mod problem;
 mod provider;
@@ -20,6 +26,7 @@ mod server_url;
 mod sources;
 mod spelling;
 mod squad;
+mod structured_output;
 mod token;
 mod tool;
 mod validation;
@@ -28,11 +35,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use analytics::analytics;
 pub use assistant::{Assistant, AssistantError, Server, Unserved};
 pub use background::Background;
 pub use call::{CallProblem, new_call};
+pub use chat::{SESSION_SECONDS, new_chat, new_session};
 pub use checked::{Checked, assistant_check};
+pub use cores::Cores;
+pub use credential::{
+    Authentication, Hash, Signing, authentication, credential_check, shown_credential,
+};
 pub use example::annotated;
+pub use knowledge_base::knowledge_base_check;
 pub use phone_number::{candidate, destination, phone_number_check};
 pub use problem::{ConfigError, Problem};
 pub use provider::{Defaults, LogFormat, ModelProvider, TranscriberProvider, VoiceProvider};
@@ -42,6 +56,7 @@ pub use server_url::ServerUrl;
 pub use sources::{Origin, Sources};
 pub use spelling::nearest;
 pub use squad::squad_check;
+pub use structured_output::structured_output_check;
 pub use token::new_token;
 pub use tool::tool_check;
 
@@ -67,6 +82,8 @@ pub struct Config {
     pub onnxruntime: PathBuf,
     /// Calls at once.
     pub max_concurrent_calls: u32,
+    /// How late calls' tasks may be woken before new calls are refused; `None`: however late.
+    pub max_scheduling_lag: Option<Duration>,
     /// How long calls in progress may go on after SIGTERM.
     pub drain: Duration,
     /// What the API is asked with; `None`: made at the first start.
@@ -87,6 +104,8 @@ pub struct Config {
     pub recording: Recording,
     /// Journals.
     pub journal: Journal,
+    /// Files.
+    pub storage: Storage,
     /// Speech recognition, where the assistant does not say.
     pub transcriber: Transcriber,
     /// Speech synthesis, where the assistant does not say.
@@ -108,6 +127,8 @@ pub struct Twilio {
     pub auth_token: Option<Secret>,
     /// Where its REST API is.
     pub api_url: ServerUrl,
+    /// Have Twilio announce the calls of a number that is imported here.
+    pub configure_numbers: bool,
     /// Refuse requests that Twilio did not sign.
     pub validate_signatures: bool,
     /// How far ahead of the caller's ear audio is sent.
@@ -126,6 +147,21 @@ pub struct Recording {
 pub struct Journal {
     /// Keep them.
     pub enabled: bool,
+}
+
+/// Files: a folder of this machine, or a service that speaks Amazon S3's protocol.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    /// The bucket; `None`: a folder in the data directory.
+    pub bucket: Option<String>,
+    /// The service; `None`: Amazon's.
+    pub endpoint: Option<ServerUrl>,
+    /// The bucket's region.
+    pub region: String,
+    /// The name of the key.
+    pub access_key_id: Option<String>,
+    /// The key.
+    pub secret_access_key: Option<Secret>,
 }
 
 /// Speech recognition.
@@ -160,6 +196,10 @@ pub struct Voice {
     pub api_key: Option<Secret>,
     /// How many programs may speak at once.
     pub processes: usize,
+    /// Phrases that repeat are kept. Only an assistant says no.
+    pub caching: bool,
+    /// Memory for them, of all voices together, in bytes.
+    pub cache_bytes: usize,
     /// It takes the place of one that is not here.
     pub stand_in: bool,
 }
@@ -190,6 +230,10 @@ pub struct Runtime {
     pub worker_threads: Option<usize>,
     /// Threads that run speech recognition; `None`: one for each two cores.
     pub decode_threads: Option<usize>,
+    /// What the former are pinned to, one each; `None`: nothing.
+    pub worker_cores: Option<Cores>,
+    /// Where threads of local models run; `None`: anywhere.
+    pub inference_cores: Option<Cores>,
 }
 
 /// The log.
@@ -233,6 +277,9 @@ impl Config {
             onnxruntime: reader.text("onnxruntime").into(),
             max_concurrent_calls: u32::try_from(reader.integer("max_concurrent_calls"))
                 .expect("the key's range fits"),
+            max_scheduling_lag: Some(reader.integer("max_scheduling_lag_ms"))
+                .filter(|limit| *limit > 0)
+                .map(Duration::from_millis),
             drain: Duration::from_secs(reader.integer("drain_seconds")),
             private_key: reader.optional_secret("private_key"),
             public_key: reader.optional_secret("public_key"),
@@ -244,11 +291,19 @@ impl Config {
                 account_sid: reader.optional_text("twilio.account_sid"),
                 auth_token: reader.optional_secret("twilio.auth_token"),
                 api_url: reader.server_url("twilio.api_url"),
+                configure_numbers: reader.flag("twilio.configure_numbers"),
                 validate_signatures: reader.flag("twilio.validate_signatures"),
                 lead: Duration::from_millis(reader.integer("twilio.lead_ms")),
             },
             recording: Recording { enabled: reader.flag("recording.enabled") },
             journal: Journal { enabled: reader.flag("journal.enabled") },
+            storage: Storage {
+                bucket: reader.optional_text("storage.bucket"),
+                endpoint: reader.optional_server_url("storage.endpoint"),
+                region: reader.text("storage.region"),
+                access_key_id: reader.optional_text("storage.access_key_id"),
+                secret_access_key: reader.optional_secret("storage.secret_access_key"),
+            },
             transcriber: Transcriber {
                 provider: transcriber,
                 model: reader
@@ -266,6 +321,8 @@ impl Config {
                 base_url: reader.server_url("voice.base_url"),
                 api_key: reader.optional_secret("voice.api_key"),
                 processes: count(reader.integer("voice.processes")),
+                caching: true,
+                cache_bytes: count(reader.integer("voice.cache_mb") << 20),
                 stand_in: reader.flag("voice.stand_in"),
             },
             model: Model {
@@ -280,6 +337,8 @@ impl Config {
             runtime: Runtime {
                 worker_threads: threads(reader.integer("runtime.worker_threads")),
                 decode_threads: threads(reader.integer("runtime.decode_threads")),
+                worker_cores: reader.optional_cores("runtime.worker_cores"),
+                inference_cores: reader.optional_cores("runtime.inference_cores"),
             },
             log: Log {
                 filter: reader.text("log.filter"),

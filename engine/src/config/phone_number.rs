@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(
             problems(json!({"provider": "twilio", "number": "0123456789", "numbr": ""})),
             [
-                "property numbr should not exist",
+                "property numbr should not exist; did you mean number?",
                 "number must be in the E.164 format, such as +33123456789",
                 "twilioAccountSid should not be empty",
             ]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::cores::Cores;
 use super::key::{Key, Kind, Preset};
 use super::problem::{ConfigError, Problem};
 use super::public_url::PublicUrl;
@@ -80,6 +81,12 @@ impl Reader {
         self.optional(name, |_, text, _| Ok(text.to_owned()))
     }
 
+    pub(super) fn optional_cores(&mut self, name: &str) -> Option<Cores> {
+        self.optional(name, |_, text, _| {
+            text.parse().map_err(|()| "numbers of cores and ranges of them, as in 0-3,6".to_owned())
+        })
+    }
+
     pub(super) fn path(&mut self, name: &str) -> PathBuf {
         self.required(name, |_, text, origin| Ok(resolve(text, origin)))
     }
@@ -94,6 +101,10 @@ impl Reader {
 
     pub(super) fn server_url(&mut self, name: &str) -> ServerUrl {
         self.required(name, |_, text, _| ServerUrl::parse(text).map_err(url_expected))
+    }
+
+    pub(super) fn optional_server_url(&mut self, name: &str) -> Option<ServerUrl> {
+        self.optional(name, |_, text, _| ServerUrl::parse(text).map_err(url_expected))
     }
 
     pub(super) fn optional_url(&mut self, name: &str) -> Option<PublicUrl> {

@@ -9,7 +9,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter_map(|candidate| {
             let lower = candidate.to_lowercase();
             let distance = strsim::damerau_levenshtein(&word, &lower);
-            let slip = distance <= 1 + word.len() / 5;
+            let slip = distance <= 1 + word.len() / 6;
             let beginning = word.len() >= 4 && lower.starts_with(&word);
             (slip || beginning).then_some((distance, candidate))
         })
@@ -29,5 +29,6 @@ mod tests {
         assert_eq!(nearest("max_concurent_call", keys), Some("max_concurrent_calls"));
         assert_eq!(nearest("twilio.lead", keys), Some("twilio.lead_ms"));
         assert_eq!(nearest("port", keys), None);
+        assert_eq!(nearest("tools", ["hooks"]), None, "another word, not a slip");
     }
 }

@@ -254,8 +254,9 @@ mod tests {
                 "members.4.assistantOverrides.variableValues must be an object",
                 "members.4.assistantOverrides.voice.speed must not be greater than 4",
                 "members: there are two assistants named A",
-                "membersOverrides.property firstMesage should not exist",
-                "property memebers should not exist",
+                "membersOverrides.property firstMesage should not exist; did you mean \
+                 firstMessage?",
+                "property memebers should not exist; did you mean members?",
             ]
         );
         assert_eq!(checked(&json!({})).problems, ["members should not be empty"]);

@@ -31,7 +31,7 @@ mod tests {
             told,
             [
                 "function.property nom should not exist",
-                "property urll should not exist",
+                "property urll should not exist; did you mean url?",
                 "function.name should not be empty",
             ]
         );

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+
+use super::fields;
+use super::spelling::nearest;
 
 /// Fields of Vapi's that are taken and have no effect here, by the object they stand in: of an
 /// assistant, or of what [`Validation::of`] names. What is in neither this list nor our types is
@@ -143,7 +147,6 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         "voice",
         &[
             "autoMode",
-            "cachingEnabled",
             "callbackUrl",
             "conversationName",
             "conversationalContext",
@@ -211,6 +214,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
         ],
     ),
     ("squad.members", &["assistantVersion"]),
+    ("knowledgeBase.server", SERVER),
     ("phoneNumber.server", SERVER),
     ("phoneNumber.fallbackDestination.transferPlan", TRANSFER_PLAN),
     ("analysisPlan", &["outcomePlan", "structuredDataMultiPlan"]),
@@ -243,7 +247,7 @@ const WITHOUT_EFFECT: &[(&str, &[&str])] = &[
 const TRANSFER_PLAN: &[&str] = &["sipHeadersInReferToEnabled", "sipVerb", "voicemailDetectionType"];
 
 /// What of a server is taken and has no effect here.
-const SERVER: &[&str] = &["credentialId", "encryptedPaths", "staticIpAddressesEnabled"];
+const SERVER: &[&str] = &["encryptedPaths", "staticIpAddressesEnabled"];
 
 /// What was found so far.
 #[derive(Debug, Default)]
@@ -277,14 +281,17 @@ impl Validation {
     }
 
     /// Reads `json`; `None` where a value is of the wrong type, or the text is no JSON.
-    pub(super) fn read<'de, T: Deserialize<'de>>(&mut self, json: &'de str) -> Option<T> {
+    pub(super) fn read<'de, T>(&mut self, json: &'de str) -> Option<T>
+    where
+        T: Deserialize<'de> + JsonSchema,
+    {
         let mut unknown = Vec::new();
         let mut deserializer = serde_json::Deserializer::from_str(json);
         let mut track = serde_path_to_error::Track::new();
         let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
         let read = serde_ignored::deserialize(tracked, |path| unknown.push(path.to_string()));
         for path in unknown {
-            self.unknown(&path);
+            self.unknown(&path, fields::of::<T>);
         }
         match read.and_then(|value: T| deserializer.end().map(|()| value)) {
             Ok(value) => Some(value),
@@ -303,7 +310,8 @@ impl Validation {
     }
 
     /// `path` is as `serde_ignored` writes it: `?` stands for an optional value on the way.
-    fn unknown(&mut self, path: &str) {
+    /// `fields`: which there are at a path.
+    fn unknown(&mut self, path: &str, fields: fn(&[&str]) -> Vec<String>) {
         let steps: Vec<&str> = path.split('.').filter(|step| *step != "?").collect();
         let Some((name, parents)) = steps.split_last() else { return };
         let objects: Vec<&str> = parents
@@ -323,7 +331,13 @@ impl Validation {
         if known {
             self.without_effect(format!("{}{name}", dot(&object)));
         } else {
-            self.problem(format!("{}property {name} should not exist", dot(&parents.join("."))));
+            let fields = fields(parents);
+            let taken = WITHOUT_EFFECT.iter().filter(|(parent, _)| *parent == place);
+            let taken = taken.flat_map(|(_, names)| names.iter().copied());
+            let meant = nearest(name, fields.iter().map(String::as_str).chain(taken));
+            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            let parents = dot(&parents.join("."));
+            self.problem(format!("{parents}property {name} should not exist{meant}"));
         }
     }
 

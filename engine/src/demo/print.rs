@@ -23,7 +23,9 @@ pub(super) async fn live(mut events: mpsc::Receiver<SessionEvent>) -> Option<Cal
                 Some(line) => line,
                 None => continue,
             },
-            SessionEventKind::Phrase { .. } => continue,
+            SessionEventKind::Phrase { .. }
+            | SessionEventKind::Audible(_)
+            | SessionEventKind::Pulse(_) => continue,
             SessionEventKind::ToolCalled { name, .. } => format!("-- the tool {name} is called"),
             SessionEventKind::ToolAnswered { .. } => "-- the tool has answered".to_owned(),
             SessionEventKind::MessageAdded { .. } => "-- a message was added".to_owned(),

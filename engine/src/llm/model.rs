@@ -10,6 +10,9 @@ use std::task::{Context, Poll};
 pub trait LanguageModel: Send + Sync + fmt::Debug {
     /// Starts a reply. Never blocks; a request that cannot be sent fails on the stream.
     fn start(&self, request: ChatRequest) -> Box<dyn ReplyStream>;
+
+    /// A call will ask for replies in a moment: makes ready what that takes. Never blocks.
+    fn prepare(&self) {}
 }
 
 /// One reply as it is written.

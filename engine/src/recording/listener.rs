@@ -66,7 +66,7 @@ pub fn listener() -> (Listener, ListenerEnd) {
 
 impl Listener {
     /// The call is of this rate, and has this behind it.
-    pub(super) fn begin(&mut self, rate: SampleRate, background: Option<&Arc<Ambience>>) {
+    pub(super) fn begin(&self, rate: SampleRate, background: Option<&Arc<Ambience>>) {
         if let Some(background) = background {
             // It is set once.
             let _ = self.shared.background.set(Arc::clone(background));

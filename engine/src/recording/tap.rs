@@ -161,7 +161,7 @@ impl CallTap {
     }
 
     /// Lets somebody listen, from now on. Beyond [`LISTENERS`] they are turned away.
-    pub fn add_listener(&mut self, mut listener: Listener, rate: SampleRate) {
+    pub fn add_listener(&mut self, listener: Listener, rate: SampleRate) {
         self.listeners.retain(|listener| !listener.is_gone());
         if self.listeners.len() < LISTENERS {
             listener.begin(rate, self.shared.background.get());

@@ -99,8 +99,8 @@ impl Timeline {
         }
     }
 
-    /// The same for somebody who listens now: what comes too late for its place is moved, not waited
-    /// for.
+    /// The same for somebody who listens now: what comes too late for its place is moved, not
+    /// waited for.
     pub fn live(rate: SampleRate) -> Self {
         let timeline = Self::new(rate);
         Self { hold: timeline.hz * LIVE_HOLD_MS / 1_000, ..timeline }

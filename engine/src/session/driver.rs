@@ -20,9 +20,10 @@ use super::CallId;
 use super::clock::CallClock;
 use super::egress::Egress;
 use super::endpointing::Endpointing;
-use super::event::{CallStats, SessionEvent, SessionEventKind};
+use super::event::{CallStats, Pulse, SessionEvent, SessionEventKind};
 use super::history;
 use super::ingress::Ingress;
+use super::measure::Measures;
 use super::notes::Notes;
 use super::providers::{Persona, Providers};
 use super::refusal::Unserved;
@@ -47,6 +48,8 @@ pub(super) const CLOSING_LIMIT: Duration = Duration::from_secs(3);
 /// that was begun too early is said again.
 const BEEPS_AFTER: Duration = Duration::from_secs(60);
 
+/// Between two pulses.
+const PULSE: Duration = Duration::from_secs(2);
 /// The assistant has kept the caller waiting for this long: as long as nobody waits in silence
 /// without asking whether the other is still there.
 const HANGS_AFTER: Duration = Duration::from_secs(5);
@@ -117,6 +120,7 @@ pub struct Session {
     pub(super) transcript: Transcript,
     /// Of the history, what the requests' beginning has already.
     pub(super) told: history::Told,
+    pub(super) measures: Measures,
     pub(super) notes: Notes,
     /// Set once the Floor hung up.
     pub(super) ended: Option<EndReason>,
@@ -132,6 +136,8 @@ pub struct Session {
     timer_at: Option<Instant>,
     /// Since when the caller waits for a reply to be heard.
     pub(super) waiting_since: Option<Instant>,
+    /// It was told that they wait.
+    hang_told: bool,
     customer_muted: bool,
     /// Caller audio of the frame in hand.
     frame: Vec<i16>,
@@ -140,6 +146,7 @@ pub struct Session {
     journal_line: String,
     leg_over: bool,
     closing_since: Option<Instant>,
+    next_pulse: Instant,
     stats: CallStats,
 }
 
@@ -186,6 +193,7 @@ impl Session {
             tools: Tools::new(tools, seed),
             transcript: Transcript::new(clock),
             told: history::Told::default(),
+            measures: Measures::default(),
             notes: Notes::default(),
             egress: Egress::new(providers, persona, rate),
             ended: None,
@@ -198,6 +206,7 @@ impl Session {
             timer: Box::pin(tokio::time::sleep_until(clock.to_tokio(now))),
             timer_at: None,
             waiting_since: None,
+            hang_told: false,
             customer_muted: false,
             frame: Vec::with_capacity(rate.hz() as usize / 10),
             outputs: Vec::with_capacity(16),
@@ -205,6 +214,7 @@ impl Session {
             journal_line: String::with_capacity(1_024),
             leg_over: false,
             closing_since: None,
+            next_pulse: now + PULSE,
             stats: CallStats::default(),
         };
         session.emit(now, SessionEventKind::Started { carrier_call });
@@ -224,7 +234,14 @@ impl Session {
         self.stats.echo_ms = self.ingress.echo_ms();
         self.stats.echoes_mistaken = self.floor.counters().echoes;
         self.stats.inputs_dropped = self.floor.counters().dropped();
+        self.stats.speculations = self.floor.counters().speculations;
         self.stats.speculations_wasted = self.floor.counters().speculations_wasted();
+        self.stats.tokens_wasted = self.egress.wasted().tokens;
+        self.stats.characters_wasted = self.egress.wasted().characters;
+        self.stats.frames_late = self.ingress.frames_late();
+        let on_the_way = self.transport.one_way().unwrap_or_default() + self.ingress.mean_delay();
+        self.stats.from_transport_us = micros(on_the_way);
+        self.note_lag();
         let stats = self.stats;
         let kind = SessionEventKind::Ended { reason, stats };
         match self.last_event.take() {
@@ -239,6 +256,9 @@ impl Session {
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS_PER_WAKE {
             let now = self.clock.now();
+            if now >= self.next_pulse {
+                self.pulse(now);
+            }
             let worked = self.poll_round(cx, now);
             if self.is_over(now) {
                 return Poll::Ready(());
@@ -250,6 +270,20 @@ impl Session {
         // Something is always ready: let the other calls of this thread have their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Tells how the call is. A call that nothing wakes has nothing to tell.
+    fn pulse(&mut self, now: Instant) {
+        self.next_pulse = now + PULSE;
+        let state = self.floor.state().name();
+        let (lag, frames_late) = (self.note_lag(), self.ingress.frames_late());
+        self.emit(now, SessionEventKind::Pulse(Pulse { state, lag, frames_late }));
+    }
+
+    fn note_lag(&mut self) -> Duration {
+        let lag = self.transport.take_wake_lag();
+        self.stats.worst_lag_us = self.stats.worst_lag_us.max(micros(lag));
+        lag
     }
 
     /// Takes what is ready from every source once. Returns whether there was anything.
@@ -282,9 +316,8 @@ impl Session {
             self.tell(Input::Timeout, now);
             worked = true;
         }
-        if self.waiting_since.is_some_and(|since| now.since(since) >= HANGS_AFTER) {
-            // Once for each wait.
-            self.waiting_since = None;
+        if self.hangs_at().is_some_and(|at| at <= now) {
+            self.hang_told = true;
             self.emit(now, SessionEventKind::Hangs);
         }
         worked
@@ -353,7 +386,16 @@ impl Session {
                         &*self.transport,
                         &mut self.tap,
                     );
+                    let onset = match &input {
+                        Input::Played { until, .. } => self.egress.onset(turn, *until),
+                        _ => None,
+                    };
                     self.tell(input, now);
+                    if let Some(onset) = onset
+                        && let Some(measure) = self.measures.audible(turn, onset)
+                    {
+                        self.emit(now, SessionEventKind::Audible(measure));
+                    }
                 }
                 TransportEvent::Ended(end) => {
                     self.leg_over = true;
@@ -419,12 +461,22 @@ impl Session {
         self.leg_over || now.since(since) >= CLOSING_LIMIT
     }
 
+    /// When the caller will have waited for too long; once for each wait.
+    fn hangs_at(&self) -> Option<Instant> {
+        self.waiting_since.filter(|_| !self.hang_told).map(|since| since + HANGS_AFTER)
+    }
+
+    /// The caller hears something, speaks, or leaves.
+    pub(super) const fn stop_waiting(&mut self) {
+        self.waiting_since = None;
+        self.hang_told = false;
+    }
+
     /// Arms the one timer. Ready: its time has come.
     fn arm_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let closing = self.closing_since.map(|since| since + CLOSING_LIMIT);
         let floor = self.floor.poll_timeout().map(|(at, _)| at);
-        let hangs = self.waiting_since.map(|since| since + HANGS_AFTER);
-        let Some(at) = closing.into_iter().chain(floor).chain(hangs).min() else {
+        let Some(at) = closing.into_iter().chain(floor).chain(self.hangs_at()).min() else {
             return Poll::Pending;
         };
         if at <= now {
@@ -436,6 +488,10 @@ impl Session {
         }
         self.timer.as_mut().poll(cx)
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What the end of a leg means for the call, unless it has ended already.

@@ -2,7 +2,7 @@
 
 use turntaking::dictation::Dictated;
 use turntaking::input::{EndReason, Input, TurnId};
-use turntaking::output::{Event, Output};
+use turntaking::output::{Event, Output, Role};
 use turntaking::time::Instant;
 
 use super::driver::Session;
@@ -29,7 +29,6 @@ impl Session {
                 self.egress.release(*turn, &mut *self.transport);
             }
             Output::CancelReply { turn } => {
-                self.waiting_since = None;
                 let transport = &mut *self.transport;
                 return self.egress.cancel(*turn, now, transport, &mut self.tap);
             }
@@ -72,15 +71,20 @@ impl Session {
 
     fn on_floor_event(&mut self, event: &Event, now: Instant) {
         if let Event::TurnLatency { turn, times, speculative } = event {
-            self.waiting_since = None;
+            self.stop_waiting();
             tracing::debug!(call = %self.id, turn = turn.0, ?times, speculative, "first audio");
         }
         if matches!(event, Event::UserInterrupted { .. }) {
             self.on_occasion(Occasion::AssistantInterrupted, None);
         }
+        if matches!(event, Event::SpeechUpdate { role: Role::User, started: true }) {
+            // Who speaks does not wait.
+            self.stop_waiting();
+        }
         if let Event::ToolMessageSaid { turn, id } = event {
             self.tools.on_said(*turn, id);
         }
+        self.measures.note(event);
         self.transcript.note(event, now);
         self.emit(now, SessionEventKind::Floor(event.clone()));
     }
@@ -120,7 +124,7 @@ impl Session {
     fn hang_up(&mut self, reason: EndReason, now: Instant) {
         tracing::info!(call = %self.id, ?reason, "hanging up");
         self.ended = Some(reason);
-        self.waiting_since = None;
+        self.stop_waiting();
         self.emit(now, SessionEventKind::HangingUp { reason });
         self.on_occasion(Occasion::CallEnding, Some(reason));
         self.transport.close(now);

@@ -9,7 +9,7 @@ use turntaking::input::{Input, Offset, Stage, TurnId};
 use turntaking::time::Instant;
 
 use super::providers::{Persona, Providers};
-use super::reply::{Reply, offset, samples};
+use super::reply::{Cost, Reply, offset, samples};
 use crate::llm::ChatRequest;
 use crate::recording::CallTap;
 use crate::transport::MediaTransport;
@@ -31,6 +31,10 @@ pub(super) struct Egress {
     finished: bool,
     /// The reply whose audio is with the carrier, and how far it was heard.
     playing: Option<(TurnId, u64)>,
+    /// Where the reply that is with the carrier can first be heard.
+    onset: Option<(TurnId, u64)>,
+    /// What replies cost that nobody wanted in the end.
+    wasted: Cost,
     /// Playback is held: where it stands was told.
     held: bool,
     /// The run being recorded; `None`: what comes next starts a new one.
@@ -50,6 +54,8 @@ impl Egress {
             released: false,
             finished: false,
             playing: None,
+            onset: None,
+            wasted: Cost::default(),
             held: false,
             run: None,
             resumed: false,
@@ -128,8 +134,11 @@ impl Egress {
         transport: &mut dyn MediaTransport,
         tap: &mut CallTap,
     ) -> Option<Input<'static>> {
-        if self.reply.as_ref().is_some_and(|reply| reply.turn() == turn) {
-            self.reply = None;
+        if let Some(reply) = self.reply.take_if(|reply| reply.turn() == turn)
+            && !self.released
+        {
+            self.wasted.tokens += reply.cost().tokens;
+            self.wasted.characters += reply.cost().characters;
         }
         self.playing.filter(|(playing, _)| *playing == turn)?;
         let stopped = transport.stop(now);
@@ -200,6 +209,9 @@ impl Egress {
         let Some(reply) = &mut self.reply else { return };
         let turn = reply.turn();
         let complete = reply.is_complete();
+        if let Some(at) = reply.onset() {
+            self.onset = Some((turn, at));
+        }
         let ready = reply.ready_mut();
         if !ready.is_empty() {
             if self.playing.is_none_or(|(playing, _)| playing != turn) {
@@ -215,6 +227,19 @@ impl Egress {
             self.finished = true;
             transport.finish(turn);
         }
+    }
+
+    /// The silence that the reply `turn` begins with, once `until` of its samples were heard and
+    /// something was to be heard among them.
+    pub(super) fn onset(&self, turn: TurnId, until: Offset) -> Option<Duration> {
+        let (_, at) =
+            self.onset.filter(|(of, at)| *of == turn && offset(self.rate, *at) < until)?;
+        Some(self.rate.duration_of(at))
+    }
+
+    /// What replies cost that were prepared in advance and dropped unheard.
+    pub(super) const fn wasted(&self) -> Cost {
+        self.wasted
     }
 
     /// The carrier's playhead moved: records what was heard and tells the Floor.

@@ -1,9 +1,12 @@
 //! What a session tells the rest of the engine.
 
+use std::time::Duration;
+
 use turntaking::input::{EndReason, TurnId};
 use turntaking::time::Instant;
 
 use super::CallId;
+use super::measure::TurnMeasure;
 
 /// Something happened in a call. Sent over a bounded queue; a consumer that does not keep up
 /// loses events, which are counted, and never the call. Room for the last one is taken when the
@@ -36,6 +39,10 @@ pub enum SessionEventKind {
         /// The words.
         text: String,
     },
+    /// A reply has become audible: how fast it was.
+    Audible(TurnMeasure),
+    /// How the call is, about every two seconds.
+    Pulse(Pulse),
     /// The model called a tool.
     ToolCalled {
         /// The model's id for the call.
@@ -94,6 +101,17 @@ pub enum SessionEventKind {
     },
 }
 
+/// How a call in progress is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pulse {
+    /// What the Floor's state is called.
+    pub state: &'static str,
+    /// How late the call's task was woken at worst since the last pulse.
+    pub lag: Duration,
+    /// Frames of the caller's that came late so far.
+    pub frames_late: u64,
+}
+
 /// Counts of one call, for its report and for those who look for trouble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CallStats {
@@ -112,8 +130,27 @@ pub struct CallStats {
     pub echoes_mistaken: u64,
     /// Inputs the Floor dropped as late, duplicate or foreign.
     pub inputs_dropped: u64,
-    /// Replies that were prepared and dropped unheard.
+    /// Replies that were prepared before the turn's end was certain.
+    #[serde(default)]
+    pub speculations: u64,
+    /// Those of them that were dropped unheard.
     pub speculations_wasted: u64,
+    /// Pieces of text (tokens, as a rule) that the model had written for those.
+    #[serde(default)]
+    pub tokens_wasted: u64,
+    /// Characters of them that had gone to the voice.
+    #[serde(default)]
+    pub characters_wasted: u64,
+    /// Frames of caller audio that came later than the carrier's fastest by more than 60 ms.
+    #[serde(default)]
+    pub frames_late: u64,
+    /// How long a frame of the caller's was on its way, in the mean, in µs: half of the best round
+    /// trip, where it was measured, and what frames came later than the carrier's fastest.
+    #[serde(default)]
+    pub from_transport_us: u64,
+    /// How late the call's task was woken at worst, in µs.
+    #[serde(default)]
+    pub worst_lag_us: u64,
     /// Events a slow consumer lost.
     pub events_lost: u64,
 }

@@ -23,8 +23,24 @@ use crate::transport::MediaTransport;
 /// enough not to flood the detectors at once after a hold.
 const LONGEST_FILL_MS: u64 = 400;
 
+/// What gaps are filled with, for rates up to 48 kHz.
+static SILENCE: [i16; 48_000 * LONGEST_FILL_MS as usize / 1_000] =
+    [0; 48_000 * LONGEST_FILL_MS as usize / 1_000];
+
+/// A frame that comes so much later than the carrier's fastest is late: it has missed what the
+/// carrier's own players allow for (Twilio's jitter buffer holds 60 ms).
+const LATE: Duration = Duration::from_millis(60);
+
 /// Silero's window at either of its rates.
 const WINDOW: Duration = Duration::from_millis(32);
+
+/// How much later than the carrier's fastest frames came.
+#[derive(Debug, Default)]
+struct Delay {
+    frames: u64,
+    total: Duration,
+    late: u64,
+}
 
 /// One call's listening side.
 pub(super) struct Ingress {
@@ -59,8 +75,10 @@ pub(super) struct Ingress {
     /// The gate's last edges, as stream positions.
     speech_began: u64,
     speech_ended: u64,
-    silence: Arc<[i16]>,
+    /// The longest gap that is filled, in samples.
+    longest_fill: u64,
     gaps: u64,
+    delay: Delay,
     /// Listens for a machine's beep, until then.
     beeps: Option<(BeepDetector, Instant)>,
     /// Where the last beep ended, until it is told.
@@ -85,7 +103,8 @@ impl Ingress {
         let source = (Arc::clone(&providers.recognizer), language.clone());
         let recognizer = providers.recognizer.open(&StreamConfig { rate, language })?;
         let turn = providers.turn_model.as_ref().and_then(|worker| worker.open(rate));
-        let fill = usize::try_from(u64::from(rate.hz()) * LONGEST_FILL_MS / 1_000).unwrap_or(0);
+        let longest_fill = u64::from(rate.hz()) * LONGEST_FILL_MS / 1_000;
+        let fill = (longest_fill as usize).min(SILENCE.len());
         Ok(Self {
             clock: AudioClock::new(rate),
             vad,
@@ -107,8 +126,9 @@ impl Ingress {
             expected: None,
             speech_began: 0,
             speech_ended: 0,
-            silence: vec![0; fill].into(),
+            longest_fill: fill as u64,
             gaps: 0,
+            delay: Delay::default(),
             beeps: None,
             beeped: None,
         })
@@ -163,9 +183,8 @@ impl Ingress {
         let gap = at.saturating_sub(expected);
         if gap > 0 {
             self.gaps += 1;
-            let fill = gap.min(self.silence.len() as u64);
-            let silence = Arc::clone(&self.silence);
-            let silence = &silence[..usize::try_from(fill).unwrap_or(0)];
+            let fill = gap.min(self.longest_fill);
+            let silence = &SILENCE[..usize::try_from(fill).unwrap_or(0)];
             self.listen(silence.len(), transport);
             self.push_contiguous(silence);
             self.clock.skip(gap - fill);
@@ -175,6 +194,10 @@ impl Ingress {
         self.beeps.take_if(|(_, until)| now > *until);
         self.expected = Some(expected + gap + samples.len() as u64);
         self.clock.observe(self.pushed, now);
+        let delay = now.since(self.clock.moment(self.pushed, now));
+        self.delay.frames += 1;
+        self.delay.total += delay;
+        self.delay.late += u64::from(delay > LATE);
     }
 
     /// Tells the echo gate what the caller hears of the assistant while the next `samples` of the
@@ -332,6 +355,17 @@ impl Ingress {
     /// How much of the caller's audio a voice was found in that was the assistant's, in ms.
     pub(super) fn echo_ms(&self) -> u64 {
         self.echo_windows * u64::try_from(WINDOW.as_millis()).unwrap_or(0)
+    }
+
+    /// How much later than the carrier's fastest frames came, in the mean.
+    pub(super) fn mean_delay(&self) -> Duration {
+        let frames = u32::try_from(self.delay.frames).unwrap_or(u32::MAX);
+        self.delay.total.checked_div(frames).unwrap_or_default()
+    }
+
+    /// Frames that came late.
+    pub(super) const fn frames_late(&self) -> u64 {
+        self.delay.late
     }
 
     /// Gaps in the caller's audio so far.

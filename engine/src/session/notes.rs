@@ -1,5 +1,5 @@
-//! Messages that were put into the conversation from outside: what an operator or a product wants the
-//! model to know. They are no part of what was said, so the Floor does not have them.
+//! Messages that were put into the conversation from outside: what an operator or a product wants
+//! the model to know. They are no part of what was said, so the Floor does not have them.
 
 use crate::llm::ChatMessage;
 

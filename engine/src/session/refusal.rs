@@ -55,7 +55,7 @@ impl From<&OpenError> for EndReason {
 impl From<Refused> for EndReason {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Full { .. } => Self::NoCapacity,
+            Refused::Full { .. } | Refused::Overloaded { .. } => Self::NoCapacity,
             Refused::Draining => Self::WorkerShutdown,
         }
     }

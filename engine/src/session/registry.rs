@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use turntaking::input::EndReason;
 
+use super::overload::Overload;
 use super::{CallId, Command};
 
 /// Orders that wait for one call. They are few and small; a call that does not take them within
@@ -18,6 +19,7 @@ const COMMANDS_PER_CALL: usize = 16;
 pub struct Registry {
     places: Arc<Semaphore>,
     capacity: u32,
+    overload: Overload,
     requests: mpsc::Sender<Request>,
 }
 
@@ -47,9 +49,26 @@ pub enum Refused {
         /// `max_concurrent_calls`.
         capacity: u32,
     },
+    /// The calls in progress would suffer: tasks are woken late.
+    #[error("the engine is overloaded: tasks are woken {lag_ms} ms late")]
+    Overloaded {
+        /// How late they were in the last half second, at the 95th percentile.
+        lag_ms: u64,
+    },
     /// The engine is shutting down.
     #[error("the engine is draining")]
     Draining,
+}
+
+impl Refused {
+    /// In one word, for counts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full { .. } => "full",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Draining => "draining",
+        }
+    }
 }
 
 /// How a drain went.
@@ -62,9 +81,15 @@ pub struct Drained {
 impl Registry {
     /// A registry with `capacity` places. Must be called in a tokio runtime.
     pub fn start(capacity: u32) -> Self {
+        Self::guarded(capacity, Overload::default())
+    }
+
+    /// The same, which takes no call while `overload` says so.
+    pub fn guarded(capacity: u32, overload: Overload) -> Self {
         let (requests, receiver) = mpsc::channel(256);
         tokio::spawn(keep(receiver));
-        Self { places: Arc::new(Semaphore::new(capacity as usize)), capacity, requests }
+        let places = Arc::new(Semaphore::new(capacity as usize));
+        Self { places, capacity, overload, requests }
     }
 
     /// Takes a place for the call `id`.
@@ -77,6 +102,9 @@ impl Registry {
             tokio::sync::TryAcquireError::Closed => Refused::Draining,
             tokio::sync::TryAcquireError::NoPermits => Refused::Full { capacity: self.capacity },
         })?;
+        if self.overload.is_overloaded() {
+            return Err(self.overloaded());
+        }
         let (sender, commands) = mpsc::channel(COMMANDS_PER_CALL);
         let entered = self.requests.send(Request::Enter { id, commands: sender }).await;
         entered.map_err(|_| Refused::Draining)?;
@@ -95,7 +123,41 @@ impl Registry {
 
     /// A call would be admitted now.
     pub fn has_room(&self) -> bool {
-        self.is_open() && self.places.available_permits() > 0
+        self.refusal().is_none()
+    }
+
+    /// A call is announced, and will ask to be admitted once its media is there. Said once for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] where it is better turned away at once.
+    pub fn knock(&self) -> Result<(), Refused> {
+        match self.refusal() {
+            Some(refused) => Err(refused),
+            None if self.overload.take() => Ok(()),
+            None => Err(self.overloaded()),
+        }
+    }
+
+    /// Why a call would not be admitted now.
+    pub fn refusal(&self) -> Option<Refused> {
+        if !self.is_open() {
+            Some(Refused::Draining)
+        } else if self.places.available_permits() == 0 {
+            Some(Refused::Full { capacity: self.capacity })
+        } else {
+            (!self.overload.has_room()).then(|| self.overloaded())
+        }
+    }
+
+    /// Whether the engine keeps time.
+    pub const fn overload(&self) -> &Overload {
+        &self.overload
+    }
+
+    fn overloaded(&self) -> Refused {
+        let lag_ms = u64::try_from(self.overload.lag().as_millis()).unwrap_or(u64::MAX);
+        Refused::Overloaded { lag_ms }
     }
 
     /// The engine takes calls.
@@ -186,7 +248,9 @@ async fn keep(mut requests: mpsc::Receiver<Request>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::overload::WINDOW;
     use super::*;
+    use crate::lag::LagHistogram;
 
     #[tokio::test(start_paused = true)]
     async fn the_call_beyond_capacity_is_refused_and_its_place_comes_back() {
@@ -198,6 +262,39 @@ mod tests {
         );
         drop(first);
         assert!(registry.admit(CallId::random()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_are_refused_while_tasks_are_woken_late_and_taken_again_after() {
+        let limit = Duration::from_millis(20);
+        let lags = Arc::new(LagHistogram::default());
+        let overload = Overload::default();
+        let registry = Registry::guarded(100, overload.clone());
+        let read = Arc::clone(&lags);
+        tokio::spawn(overload.watch(move || read.read(), limit));
+        let mut calls = Vec::new();
+        // Four wake-ups in each window, so late.
+        let windows = async |count: u32, lag_ms: u64| {
+            for _ in 0..count * 4 {
+                lags.note(Duration::from_millis(lag_ms));
+                tokio::time::sleep(WINDOW / 4).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        windows(4, 2).await;
+        for _ in 0..10 {
+            calls.push(registry.admit(CallId::random()).await.expect("it keeps time"));
+        }
+        windows(4, 60).await;
+        let refused = registry.admit(CallId::random()).await.expect_err("overloaded");
+        assert_eq!(refused, Refused::Overloaded { lag_ms: 64 });
+        assert_eq!((registry.refusal(), registry.knock()), (Some(refused), Err(refused)));
+        assert_eq!(EndReason::from(refused), EndReason::NoCapacity);
+        assert_eq!(registry.running(), 10, "those in progress go on");
+        windows(4, 2).await;
+        assert!(registry.refusal().is_some(), "two seconds are not enough");
+        windows(4, 2).await;
+        assert!(registry.admit(CallId::random()).await.is_ok(), "it has recovered");
     }
 
     #[tokio::test(start_paused = true)]

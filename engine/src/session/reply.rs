@@ -10,6 +10,7 @@ use codecs::resample::{Resampler, UnsupportedRates};
 use tts::{Chunker, SpeechEvent, SpeechStream};
 use turntaking::input::{Input, Offset, Stage, TurnId};
 
+use super::measure::AUDIBLE;
 use crate::llm::{ReplyEvent, ReplyStream};
 
 /// One reply in the making. Dropping it stops the model and the voice.
@@ -29,6 +30,10 @@ pub(super) struct Reply {
     ready: Vec<i16>,
     /// Samples at the call's rate so far.
     produced: u64,
+    /// The first of them that can be heard.
+    onset: Option<u64>,
+    /// What it cost so far.
+    cost: Cost,
     /// All audio is there that will ever be.
     complete: bool,
     inputs: VecDeque<Input<'static>>,
@@ -54,6 +59,8 @@ impl Reply {
             unplaced: Vec::new(),
             ready: Vec::new(),
             produced: 0,
+            onset: None,
+            cost: Cost::default(),
             complete: false,
             inputs: VecDeque::new(),
         }
@@ -77,6 +84,16 @@ impl Reply {
     /// No more samples will come than those that are ready.
     pub(super) const fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The first of its samples that can be heard, once there is one.
+    pub(super) const fn onset(&self) -> Option<u64> {
+        self.onset
+    }
+
+    /// What it cost so far.
+    pub(super) const fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// The samples that are ready for the carrier; the caller empties the buffer.
@@ -109,6 +126,7 @@ impl Reply {
     fn on_model(&mut self, event: ReplyEvent) {
         match event {
             ReplyEvent::Text(text) => {
+                self.cost.tokens += 1;
                 self.chunker.push(&text);
                 self.speak_phrases();
             }
@@ -146,6 +164,7 @@ impl Reply {
             let text = Cow::Owned(phrase.text.clone());
             self.inputs.push_back(Input::ReplyText { turn: self.turn, text });
             if let Some(voice) = &mut self.voice {
+                self.cost.characters += phrase.text.chars().count() as u64;
                 voice.push(phrase);
             }
         }
@@ -173,7 +192,7 @@ impl Reply {
                 if let Some(resampler) = &mut self.resampler {
                     let before = self.ready.len();
                     resampler.flush(&mut self.ready);
-                    self.produced += (self.ready.len() - before) as u64;
+                    self.count(before);
                 }
                 self.complete = true;
                 self.voiced(true);
@@ -210,7 +229,17 @@ impl Reply {
             Some(resampler) => resampler.process(samples, &mut self.ready),
             None => self.ready.extend_from_slice(samples),
         }
-        self.produced += (self.ready.len() - before) as u64;
+        self.count(before);
+    }
+
+    /// The ready samples from `before` on are new.
+    fn count(&mut self, before: usize) {
+        let new = &self.ready[before..];
+        if self.onset.is_none() {
+            let heard = new.iter().position(|sample| sample.unsigned_abs() > AUDIBLE);
+            self.onset = heard.map(|at| self.produced + at as u64);
+        }
+        self.produced += new.len() as u64;
     }
 
     fn place(&mut self, rate: SampleRate, text: Range<u32>, audio: Range<u64>) {
@@ -228,6 +257,15 @@ impl Reply {
             complete,
         });
     }
+}
+
+/// What a reply costs, in what services count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Pieces of text from the model. A server that streams sends one for each token, as a rule.
+    pub(super) tokens: u64,
+    /// Characters that went to the voice.
+    pub(super) characters: u64,
 }
 
 /// Words that need no model.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use wire::{Call, CallStatus};
 
 use super::database::{Store, StoreError};
+use super::facts::Facts;
 use super::filter::Page;
 use super::resource::id;
 use super::timestamp::Timestamp;
@@ -112,8 +113,9 @@ impl Store {
         let carrier_call = record.call.phone_call_provider_id.clone().unwrap_or_else(id);
         let done = sqlx::query(
             "INSERT INTO calls (id, organisation_id, created_at, updated_at, document, assistant, \
-             phone_number, subscription, status, carrier_call, assistant_id, phone_number_id) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+             phone_number, subscription, status, carrier_call, assistant_id, phone_number_id, \
+             facts, due_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (carrier_call) DO NOTHING",
         )
         .bind(record.id.to_string())
@@ -128,6 +130,8 @@ impl Store {
         .bind(&carrier_call)
         .bind(&record.call.assistant_id)
         .bind(&record.call.phone_number_id)
+        .bind(serde_json::to_string(&Facts::of(&record.call))?)
+        .bind(due_at(&record.call).map(Timestamp::as_micros))
         .execute(&self.pool)
         .await?;
         if done.rows_affected() > 0 {
@@ -250,12 +254,45 @@ impl Store {
     pub async fn unfinished_calls(&self) -> Result<Vec<CallRecord>, StoreError> {
         let rows = sqlx::query(
             "SELECT id, organisation_id, created_at, updated_at, document, assistant, \
-             phone_number, subscription FROM calls WHERE status <> $1",
+             phone_number, subscription FROM calls WHERE status NOT IN ($1, $2)",
         )
         .bind(CallStatus::Ended.name())
+        .bind(CallStatus::Scheduled.name())
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(read).collect()
+    }
+
+    /// Scheduled calls whose time has come by `now`, the earliest first; at most `limit`. And when
+    /// the next one's comes.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn due_calls(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<(Vec<CallRecord>, Option<Timestamp>), StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, organisation_id, created_at, updated_at, document, assistant, \
+             phone_number, subscription FROM calls WHERE status = $1 AND due_at <= $2 \
+             ORDER BY due_at, id LIMIT $3",
+        )
+        .bind(CallStatus::Scheduled.name())
+        .bind(now.as_micros())
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        let due: Result<Vec<_>, _> = rows.into_iter().map(read).collect();
+        let next: Option<i64> =
+            sqlx::query("SELECT MIN(due_at) AS next FROM calls WHERE status = $1 AND due_at > $2")
+                .bind(CallStatus::Scheduled.name())
+                .bind(now.as_micros())
+                .fetch_one(&self.pool)
+                .await?
+                .try_get("next")?;
+        Ok((due?, next.map(Timestamp::from_micros)))
     }
 
     /// Calls that are over and whose report is not written.
@@ -438,13 +475,16 @@ async fn write(
     call: &Call,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE calls SET document = $1, status = $2, updated_at = $3 WHERE id = $4")
-        .bind(serde_json::to_string(call)?)
-        .bind(call.status.name())
-        .bind(now.as_micros())
-        .bind(id.to_string())
-        .execute(&mut **transaction)
-        .await?;
+    sqlx::query(
+        "UPDATE calls SET document = $1, status = $2, updated_at = $3, facts = $4 WHERE id = $5",
+    )
+    .bind(serde_json::to_string(call)?)
+    .bind(call.status.name())
+    .bind(now.as_micros())
+    .bind(serde_json::to_string(&Facts::of(call))?)
+    .bind(id.to_string())
+    .execute(&mut **transaction)
+    .await?;
     Ok(())
 }
 
@@ -468,6 +508,12 @@ async fn post(
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// When a scheduled call is placed.
+fn due_at(call: &Call) -> Option<Timestamp> {
+    let plan = call.schedule_plan.as_ref().filter(|_| call.status == CallStatus::Scheduled)?;
+    plan.earliest_at.as_deref().and_then(Timestamp::from_iso)
 }
 
 fn optional_json(value: Option<&Value>) -> Result<Option<String>, StoreError> {

@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first", include_str!("migrations/0001_first.sql")),
     (2, "reports", include_str!("migrations/0002_reports.sql")),
     (3, "resources", include_str!("migrations/0003_resources.sql")),
+    (4, "chats", include_str!("migrations/0004_chats.sql")),
     (6, "squads", include_str!("migrations/0006_squads.sql")),
 ];
 

@@ -397,7 +397,7 @@ mod tests {
         assert_eq!((record.organisation, record.kind), (first.id, KeyKind::Private));
         assert_eq!(known(public).await.map(|record| record.kind), Some(KeyKind::Public));
         let signing = store.private_keys(first.id).await.expect("an answer");
-        assert_eq!(signing, [private.clone()], "and no public one");
+        assert_eq!(signing, std::slice::from_ref(private), "and no public one");
 
         store.close().await;
         let file = std::fs::read(folder.path().join(super::super::DATABASE_FILE)).expect("a file");

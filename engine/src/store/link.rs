@@ -1,4 +1,4 @@
-//! URLs of recordings that need no key: whoever has one may listen.
+//! URLs of recordings and files that need no key: whoever has one may listen and read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -41,6 +41,12 @@ impl Track {
     }
 }
 
+/// What a file holds, in a URL.
+const CONTENT: &str = "content";
+
+/// What happened in a call, in a URL.
+const LOG: &str = "call.jsonl";
+
 /// Signs URLs, and knows its own again.
 #[derive(Clone, Debug)]
 pub struct Links {
@@ -57,11 +63,23 @@ impl Links {
     /// Where this form of the call's recording is. `expires`: until then; `None`: as long as the
     /// recording is kept, as Vapi's `recordingUrl`.
     pub fn recording(&self, call: Uuid, track: Track, expires: Option<Timestamp>) -> String {
+        self.signed(&format!("/recording/{call}"), call, track.file(), expires)
+    }
+
+    /// Where what a file holds is, likewise.
+    pub fn file(&self, file: Uuid, expires: Option<Timestamp>) -> String {
+        self.signed(&format!("/file/{file}"), file, CONTENT, expires)
+    }
+
+    /// Where what happened in a call is told, likewise.
+    pub fn log(&self, call: Uuid, expires: Option<Timestamp>) -> String {
+        self.signed(&format!("/log/{call}"), call, LOG, expires)
+    }
+
+    fn signed(&self, folder: &str, id: Uuid, name: &str, expires: Option<Timestamp>) -> String {
         let expires = expires.map_or(0, |moment| moment.as_millis() / 1_000);
-        let file = track.file();
-        let signature =
-            URL_SAFE_NO_PAD.encode(self.mac(call, file, expires).finalize().into_bytes());
-        let path = format!("/recording/{call}/{file}?expires={expires}&signature={signature}");
+        let signature = URL_SAFE_NO_PAD.encode(self.mac(id, name, expires).finalize().into_bytes());
+        let path = format!("{folder}/{name}?expires={expires}&signature={signature}");
         self.public_url.http(&path)
     }
 
@@ -87,8 +105,22 @@ impl Links {
         signature: &str,
         now: Timestamp,
     ) -> bool {
+        self.holds(call, track.file(), expires, signature, now)
+    }
+
+    /// The same for a file.
+    pub fn allows_file(&self, file: Uuid, expires: i64, signature: &str, now: Timestamp) -> bool {
+        self.holds(file, CONTENT, expires, signature, now)
+    }
+
+    /// The same for what happened in a call.
+    pub fn allows_log(&self, call: Uuid, expires: i64, signature: &str, now: Timestamp) -> bool {
+        self.holds(call, LOG, expires, signature, now)
+    }
+
+    fn holds(&self, id: Uuid, name: &str, expires: i64, signature: &str, now: Timestamp) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
-        let signed = self.mac(call, track.file(), expires).verify_slice(&signature).is_ok();
+        let signed = self.mac(id, name, expires).verify_slice(&signature).is_ok();
         signed && (expires == 0 || now.as_millis() / 1_000 < expires)
     }
 

@@ -7,10 +7,13 @@
 
 mod call;
 mod cast;
+mod chat;
 mod database;
+mod facts;
 mod filter;
 mod key;
 mod link;
+mod objects;
 mod outbox;
 mod report;
 mod resource;
@@ -18,10 +21,13 @@ mod seal;
 mod timestamp;
 
 pub use call::{CallFilter, CallRecord, NewMessage, Progress};
+pub use chat::{Conversations, Sheet};
 pub use database::{DATABASE_FILE, Store, StoreError};
+pub use facts::Facts;
 pub use filter::{Page, ResourceFilter, Span};
 pub use key::{FirstOrganisation, KeyKind, KeyRecord};
 pub use link::{Links, Track};
+pub use objects::{ObjectError, Objects};
 pub use outbox::Pending;
 pub use report::{CallReport, Reporter, Said, StageTimes, Turn, ended_reason};
 pub use resource::{Collection, Resource};

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use turntaking::dictation::Dictated;
 use turntaking::input::{EndReason, Stage, TurnId};
-use turntaking::output::{Event, Role, TurnTimes};
+use turntaking::output::{Event, Role};
 use turntaking::time::Instant;
 
 use crate::recording;
-use crate::session::{CallId, CallStats, SessionEvent, SessionEventKind};
+use crate::session::{CallId, CallStats, SessionEvent, SessionEventKind, TurnMeasure};
 
 /// Events that wait for the reporter: 64 calls that all say something at once, a few times over.
 const QUEUE: usize = 1_024;
@@ -39,8 +39,18 @@ impl Reporter {
         observer: Option<mpsc::Sender<SessionEvent>>,
         record: Option<mpsc::Sender<T>>,
     ) -> Self {
+        Self::watched(calls, observer, record, |_| {})
+    }
+
+    /// The same; `watch` sees every event, in the reporter's task: it must not take long.
+    pub fn watched<T: From<SessionEvent> + Send + 'static>(
+        calls: PathBuf,
+        observer: Option<mpsc::Sender<SessionEvent>>,
+        record: Option<mpsc::Sender<T>>,
+        watch: impl Fn(&SessionEvent) + Send + Sync + 'static,
+    ) -> Self {
         let (events, receiver) = mpsc::channel(QUEUE);
-        Self { events, task: tokio::spawn(collect(calls, receiver, observer, record)) }
+        Self { events, task: tokio::spawn(collect(calls, receiver, observer, record, watch)) }
     }
 
     /// Where sessions send their events.
@@ -100,7 +110,7 @@ pub struct Said {
 pub struct Turn {
     /// The reply.
     pub turn: TurnId,
-    /// When its first sample was heard, in ms since the call began.
+    /// When it was first to be heard, in ms since the call began.
     pub at_ms: u64,
     /// It had been prepared before the end of the caller's turn was certain.
     pub speculative: bool,
@@ -122,15 +132,17 @@ pub struct StageTimes {
     pub model_ms: Option<f64>,
     /// First phrase to its first audio.
     pub voice_ms: Option<f64>,
-    /// First audio that may be heard to its playback at the carrier.
+    /// First audio that may be played to its playback at the carrier.
     pub transport_ms: Option<f64>,
-    /// End of speech to the first sample heard, as the engine estimates it.
+    /// End of speech to the first audible sample, as the engine estimates it.
     pub first_audio_ms: Option<f64>,
 }
 
 impl StageTimes {
-    /// The stages of a reply from the moments the Floor noted.
-    pub fn new(times: &TurnTimes) -> Self {
+    /// The stages of a reply from the moments the session noted.
+    pub fn new(measure: &TurnMeasure) -> Self {
+        let times = &measure.times;
+        let audible = times.first_played.map(|at| at + measure.onset);
         let playable = match (times.committed, times.first_audio) {
             (Some(committed), Some(audio)) => Some(committed.max(audio)),
             (_, audio) => audio,
@@ -141,7 +153,7 @@ impl StageTimes {
             model_ms: between(times.requested, times.first_text),
             voice_ms: between(times.first_text, times.first_audio),
             transport_ms: between(playable, times.first_played),
-            first_audio_ms: between(times.speech_ended, times.first_played),
+            first_audio_ms: between(times.speech_ended, audible),
         }
     }
 }
@@ -177,10 +189,6 @@ impl Draft {
             Event::AssistantHeard { turn, text, complete } => {
                 self.say(Role::Assistant, text, at, complete, Some(turn));
             }
-            Event::TurnLatency { turn, times, speculative } => {
-                let stages = StageTimes::new(&times);
-                self.turns.push(Turn { turn, at_ms: whole_millis(at), speculative, stages });
-            }
             Event::TurnReopened => {
                 // The turn's words come again with those that follow.
                 self.messages.pop_if(|last| last.role == Role::User);
@@ -188,11 +196,19 @@ impl Draft {
             Event::TurnEnded { dictated, .. } => self.dictated = dictated,
             Event::UserTranscript { .. }
             | Event::SpeechUpdate { .. }
+            | Event::TurnLatency { .. }
             | Event::UserInterrupted { .. }
             | Event::FalseInterruption { .. }
             | Event::ToolMessageSaid { .. }
             | Event::VoicemailDetected => {}
         }
+    }
+
+    fn measure(&mut self, measure: &TurnMeasure) {
+        let TurnMeasure { turn, times, speculative, onset } = *measure;
+        let at_ms = times.first_played.map_or(0, |at| whole_millis(at + onset));
+        let stages = StageTimes::new(measure);
+        self.turns.push(Turn { turn, at_ms, speculative, stages });
     }
 
     fn say(&mut self, role: Role, text: String, at: Instant, complete: bool, turn: Option<TurnId>) {
@@ -218,9 +234,11 @@ async fn collect<T: From<SessionEvent>>(
     mut events: mpsc::Receiver<SessionEvent>,
     observer: Option<mpsc::Sender<SessionEvent>>,
     record: Option<mpsc::Sender<T>>,
+    watch: impl Fn(&SessionEvent) + Send + Sync,
 ) {
     let mut drafts = BTreeMap::<CallId, Draft>::new();
     while let Some(event) = events.recv().await {
+        watch(&event);
         if let Some(observer) = &observer {
             let _ = observer.try_send(event.clone());
         }
@@ -234,8 +252,12 @@ async fn collect<T: From<SessionEvent>>(
                 drafts.insert(call, Draft { carrier_call, ..Draft::default() });
             }
             SessionEventKind::Floor(event) => drafts.entry(call).or_default().note(at, event),
+            SessionEventKind::Audible(measure) => {
+                drafts.entry(call).or_default().measure(&measure);
+            }
             // The database keeps them.
-            SessionEventKind::Phrase { .. }
+            SessionEventKind::Pulse(_)
+            | SessionEventKind::Phrase { .. }
             | SessionEventKind::ToolCalled { .. }
             | SessionEventKind::ToolAnswered { .. }
             | SessionEventKind::MessageAdded { .. }

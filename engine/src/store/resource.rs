@@ -19,10 +19,16 @@ pub enum Collection {
     Assistants,
     /// `/credential`.
     Credentials,
+    /// `/file`.
+    Files,
+    /// `/knowledge-base`.
+    KnowledgeBases,
     /// `/phone-number`.
     PhoneNumbers,
     /// `/squad`.
     Squads,
+    /// `/structured-output`.
+    StructuredOutputs,
     /// `/tool`.
     Tools,
 }
@@ -37,8 +43,11 @@ impl Collection {
         match self {
             Self::Assistants => "assistants",
             Self::Credentials => "credentials",
+            Self::Files => "files",
+            Self::KnowledgeBases => "knowledge_bases",
             Self::PhoneNumbers => "phone_numbers",
             Self::Squads => "squads",
+            Self::StructuredOutputs => "structured_outputs",
             Self::Tools => "tools",
         }
     }
@@ -129,6 +138,25 @@ impl Store {
             .bind(organisation.to_string())
             .fetch_optional(&self.pool)
             .await?;
+        row.map(|row| self.read(collection, &row)).transpose()
+    }
+
+    /// A document, whosever it is: for the engine's own use.
+    ///
+    /// # Errors
+    ///
+    /// Where the database fails.
+    pub async fn any_resource(
+        &self,
+        collection: Collection,
+        id: Uuid,
+    ) -> Result<Option<Resource>, StoreError> {
+        let sql = format!(
+            "SELECT id, organisation_id, created_at, updated_at, document FROM {} WHERE id = $1",
+            collection.table()
+        );
+        let row =
+            sqlx::query(AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(&self.pool).await?;
         row.map(|row| self.read(collection, &row)).transpose()
     }
 

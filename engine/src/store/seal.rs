@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(seal.open("credentials/2", &sealed), Err(Broken));
         let other = Seal::new(&Secret::new("another key"));
         assert_eq!(other.open("credentials/1", &sealed), Err(Broken));
-        let mut changed = sealed.clone();
+        let mut changed = sealed;
         changed.pop();
         assert_eq!(seal.open("credentials/1", &changed), Err(Broken));
         assert_eq!(seal.open("credentials/1", "{}").as_deref(), Ok("{}"), "from before");

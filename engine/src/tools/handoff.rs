@@ -208,7 +208,7 @@ impl Handoff<'_> {
             ("type".to_owned(), "handoff-destination-request".into()),
             ("parameters".to_owned(), call.arguments.clone().into()),
         ]);
-        let answer = webhook::question(&set.client, server, set, call, question).await?;
+        let answer = webhook::question(server, set, call, question).await?;
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
             return Err(Lost::Server(error.to_owned()));
         }

@@ -18,6 +18,7 @@ use super::transfer::Transfer;
 use super::webhook::Answered;
 use super::{Ending, Hook, Tool, Work, request, webhook};
 use crate::config::Server;
+use crate::http::Courier;
 use crate::operator::Desk;
 use crate::session::press_duration;
 use crate::transport::twilio::rest::LiveCall;
@@ -42,6 +43,8 @@ pub struct Toolset {
     pub tools: Vec<Arc<Tool>>,
     /// Makes the requests.
     pub client: Client,
+    /// Makes those to the customer's own servers; `None`: there are none.
+    pub(crate) courier: Option<Courier>,
     /// Who is asked where a tool names nobody.
     pub server: Option<Server>,
     /// The call, the assistant, the customer and the number, as messages to servers have them; what
@@ -138,7 +141,7 @@ pub struct Answer {
 
 impl Answer {
     /// `result`, of which the model makes what it likes.
-    fn of(result: String) -> Self {
+    pub(crate) fn of(result: String) -> Self {
         Self { result, spoken: None, answered: false, learnt: Map::new() }
     }
 }
@@ -224,6 +227,25 @@ pub(super) enum Lost {
 }
 
 impl Toolset {
+    /// Tools that need nothing but themselves: without a server, a carrier's side, or anybody else.
+    pub fn alone(tools: Vec<Arc<Tool>>, client: Client) -> Self {
+        Self {
+            tools,
+            client,
+            courier: None,
+            server: None,
+            about: Arc::default(),
+            line: None,
+            desk: None,
+            recruiter: None,
+            hooks: Arc::new([]),
+            ended_reason: |_| "",
+            variables: Arc::default(),
+            language: String::new(),
+            filler_after: Duration::ZERO,
+        }
+    }
+
     /// The tool of this name.
     pub fn find(&self, name: &str) -> Option<&Arc<Tool>> {
         self.tools.iter().find(|tool| tool.definition.name == name)
@@ -378,7 +400,7 @@ impl Toolset {
             }
             Work::Webhook(own) => {
                 let server = own.as_ref().or(self.server.as_ref()).ok_or(Lost::NoServer)?;
-                webhook::ask(&self.client, server, tool, &call, &self.about).await
+                webhook::ask(self, server, tool, &call).await
             }
             Work::Request(request) => {
                 let scopes = [&*self.variables, &*self.about];

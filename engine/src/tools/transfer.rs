@@ -109,7 +109,7 @@ impl Transfer<'_> {
             ("type".to_owned(), "transfer-destination-request".into()),
             ("parameters".to_owned(), call.arguments.clone().into()),
         ]);
-        let answer = webhook::question(&set.client, server, set, call, question).await?;
+        let answer = webhook::question(server, set, call, question).await?;
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
             return Err(Lost::Server(error.to_owned()).into());
         }

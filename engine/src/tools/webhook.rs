@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::run::{Invocation, Lost};
@@ -30,15 +30,12 @@ pub(super) struct Answered {
 
 /// Asks `server`.
 pub(super) async fn ask(
-    client: &Client,
+    set: &Toolset,
     server: &Server,
     tool: &Tool,
     call: &Invocation,
-    about: &Map<String, Value>,
 ) -> Result<Answered, Lost> {
-    let body = body(tool, call, about).to_string();
-    let request = || http::post(client, server).body(body.clone());
-    let (status, text) = send(request, server.backoff.as_ref()).await?;
+    let (status, text) = post(set, server, call, &body(tool, call, &set.about)).await?;
     match read(&text, &call.id) {
         Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),
         _ => Err(Lost::Status(status.as_u16())),
@@ -57,9 +54,8 @@ pub(super) async fn ask_function(
         ("type".to_owned(), "function-call".into()),
         ("functionCall".to_owned(), function),
     ]);
-    let body = json!({ "message": about(set, call, asked) }).to_string();
-    let request = || http::post(&set.client, server).body(body.clone());
-    let (status, text) = send(request, server.backoff.as_ref()).await?;
+    let body = json!({ "message": about(set, call, asked) });
+    let (status, text) = post(set, server, call, &body).await?;
     match read(&text, &call.id) {
         Some(answered) if status.is_success() || answered.result != NO_RESULT => Ok(answered),
         _ => Err(Lost::Status(status.as_u16())),
@@ -78,15 +74,13 @@ fn about(set: &Toolset, call: &Invocation, fields: Map<String, Value>) -> Map<St
 /// Asks `server` something else about a call: `question` has a type, and what it needs beside the
 /// call itself.
 pub(super) async fn question(
-    client: &Client,
     server: &Server,
     set: &Toolset,
     call: &Invocation,
     question: Map<String, Value>,
 ) -> Result<Value, Lost> {
-    let body = json!({ "message": about(set, call, question) }).to_string();
-    let request = || http::post(client, server).body(body.clone());
-    let (status, text) = send(request, server.backoff.as_ref()).await?;
+    let body = json!({ "message": about(set, call, question) });
+    let (status, text) = post(set, server, call, &body).await?;
     match serde_json::from_slice(&text) {
         Ok(answer) if status.is_success() => Ok(answer),
         Ok(_) => Err(Lost::Status(status.as_u16())),
@@ -98,6 +92,20 @@ pub(super) async fn question(
 fn timestamp() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Posts `body` to `server`, signed as it wants, and as often as its plan says.
+async fn post(
+    set: &Toolset,
+    server: &Server,
+    call: &Invocation,
+    body: &Value,
+) -> Result<(StatusCode, Vec<u8>), Lost> {
+    let courier = set.courier.as_ref().ok_or(Lost::NoServer)?;
+    let signed = courier.post(server, &call.id, body.to_string().as_bytes()).await;
+    let signed = signed.map_err(|error| Lost::Unreachable(error.to_string()))?;
+    let request = || signed.try_clone().expect("its body is no stream");
+    send(request, server.backoff.as_ref()).await
 }
 
 /// Makes a request, again as often as `plan` says. Returns the answer, whatever its status.

@@ -6,7 +6,8 @@
 //! tick wakes the call's task through an [`AtomicWaker`]: no lock, no allocation, no queue; a
 //! task that is late finds one tick, not several.
 //!
-//! Lateness of the thread itself is counted and can be read: see [`EgressClock::lateness`].
+//! Lateness of the thread itself is counted and can be read: see [`EgressClock::lateness`]. How late
+//! the tasks then run, from the moment a tick was due, is counted too: see [`EgressClock::wakes`].
 
 use std::future::Future as _;
 use std::io;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use atomic_waker::AtomicWaker;
 use codecs::pacer::{EgressSchedule, PhaseSpread};
+
+use crate::lag::LagHistogram;
 
 /// Between two ticks of a slot.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -56,6 +59,8 @@ struct Shared {
     deadlines: AtomicU64,
     late: AtomicU64,
     worst_nanos: AtomicU64,
+    began: Instant,
+    wakes: Arc<LagHistogram>,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +79,8 @@ struct Slot {
     ticks: AtomicU64,
     /// The tick its task waits for.
     awaited: AtomicU64,
+    /// When that was due, in ns since the clock began; 0: it has not come.
+    due_nanos: AtomicU64,
     waker: AtomicWaker,
 }
 
@@ -100,6 +107,8 @@ impl EgressClock {
             deadlines: AtomicU64::new(0),
             late: AtomicU64::new(0),
             worst_nanos: AtomicU64::new(0),
+            began: Instant::now(),
+            wakes: Arc::default(),
         });
         let clock = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -117,18 +126,25 @@ impl EgressClock {
         }
         let slot = &self.shared.slots[index];
         let next = slot.ticks.load(Ordering::Acquire) + 1;
-        slot.awaited.store(next, Ordering::Release);
-        Ticker(Source::Clock { shared: Arc::clone(&self.shared), index, next, period: 1 })
+        slot.await_tick(next);
+        let shared = Arc::clone(&self.shared);
+        Ticker { source: Source::Clock { shared, index, next, period: 1 }, worst: Duration::ZERO }
+    }
+
+    /// How late tasks ran, counted from the moment at which each tick was due.
+    pub fn wakes(&self) -> Arc<LagHistogram> {
+        Arc::clone(&self.shared.wakes)
     }
 
     /// How well deadlines were kept.
     pub fn lateness(&self) -> Lateness {
-        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
-        Lateness {
-            deadlines: load(&self.shared.deadlines),
-            late: load(&self.shared.late),
-            worst: Duration::from_nanos(load(&self.shared.worst_nanos)),
-        }
+        self.shared.lateness()
+    }
+
+    /// Reads [`Self::lateness`] whenever it is called, wherever the clock is.
+    pub fn lateness_reader(&self) -> impl Fn() -> Lateness + Send + Sync + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.lateness()
     }
 }
 
@@ -160,14 +176,30 @@ impl Shared {
         slot.taken.store(false, Ordering::Release);
     }
 
-    fn tick(&self, phase: &Phase) {
+    fn tick(&self, phase: &Phase, due: Duration) {
+        let due = u64::try_from(due.as_nanos()).unwrap_or(u64::MAX).max(1);
         for slot in phase.slots.iter().map(|&index| &self.slots[index]) {
             if slot.taken.load(Ordering::Acquire) {
-                let ticks = slot.ticks.fetch_add(1, Ordering::AcqRel) + 1;
-                if ticks >= slot.awaited.load(Ordering::Acquire) {
+                let tick = slot.ticks.load(Ordering::Acquire) + 1;
+                let awaited = slot.awaited.load(Ordering::Acquire);
+                if tick == awaited {
+                    slot.due_nanos.store(due, Ordering::Release);
+                }
+                // Only this thread writes it.
+                slot.ticks.store(tick, Ordering::Release);
+                if tick >= awaited {
                     slot.waker.wake();
                 }
             }
+        }
+    }
+
+    fn lateness(&self) -> Lateness {
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Lateness {
+            deadlines: load(&self.deadlines),
+            late: load(&self.late),
+            worst: Duration::from_nanos(load(&self.worst_nanos)),
         }
     }
 
@@ -179,21 +211,33 @@ impl Shared {
     }
 }
 
+impl Slot {
+    /// The slot's task waits for the tick `next`.
+    fn await_tick(&self, next: u64) {
+        self.due_nanos.store(0, Ordering::Release);
+        self.awaited.store(next, Ordering::Release);
+    }
+}
+
 fn phase_of(step: u128) -> usize {
     (step % PHASES as u128) as usize
 }
 
 fn run(shared: &Shared) {
-    let began = Instant::now();
+    let began = shared.began;
     // After a stall each phase ticks once; what was missed beyond that is not made up for.
     let mut schedule = EgressSchedule::new(Duration::ZERO, STEP, PHASES as u64);
     let mut step = 0u128;
     while !shared.stop.load(Ordering::Acquire) {
         let used = |step: u128| shared.phases[phase_of(step)].taken.load(Ordering::Acquire) > 0;
         if !(step..step + PHASES as u128).any(used) {
-            // No call: sleep until one comes.
+            // No call: sleep until one comes. What would have been due meanwhile is nobody's.
             std::thread::park();
-        } else if !used(step) {
+            let due = schedule.take_due(began.elapsed());
+            step += u128::from(due.send) + u128::from(due.skip);
+            continue;
+        }
+        if !used(step) {
             let deadline = schedule.next_deadline();
             schedule.take_due(deadline);
             step += 1;
@@ -209,8 +253,9 @@ fn run(shared: &Shared) {
             shared.note(now.saturating_sub(deadline));
         }
         let all = u128::from(due.send) + u128::from(due.skip);
-        for step in step..step + u128::from(due.send) {
-            shared.tick(&shared.phases[phase_of(step)]);
+        for late in 0..due.send {
+            let phase = &shared.phases[phase_of(step + u128::from(late))];
+            shared.tick(phase, deadline + STEP * u32::try_from(late).unwrap_or(u32::MAX));
         }
         step += all;
     }
@@ -218,7 +263,11 @@ fn run(shared: &Shared) {
 
 /// Ticks for one call, each 20 ms or each multiple of that. Ticks that nobody waited for are lost.
 #[derive(Debug)]
-pub struct Ticker(Source);
+pub struct Ticker {
+    source: Source,
+    /// The latest wake-up since it was last asked for.
+    worst: Duration,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -235,17 +284,18 @@ enum Source {
 impl Ticker {
     /// A ticker on tokio's timers. It begins at its first poll.
     pub fn tokio() -> Self {
-        Self(Source::Tokio { sleep: None, last: None, period: 1 })
+        let source = Source::Tokio { sleep: None, last: None, period: 1 };
+        Self { source, worst: Duration::ZERO }
     }
 
     /// From the last tick on, tick each `ticks` × 20 ms. 0 counts as 1.
     pub fn set_period(&mut self, ticks: u32) {
         let ticks = ticks.max(1);
-        match &mut self.0 {
+        match &mut self.source {
             Source::Clock { shared, index, next, period } if *period != ticks => {
                 *next = *next - u64::from(*period) + u64::from(ticks);
                 *period = ticks;
-                shared.slots[*index].awaited.store(*next, Ordering::Release);
+                shared.slots[*index].await_tick(*next);
             }
             Source::Tokio { sleep, last, period } if *period != ticks => {
                 *period = ticks;
@@ -257,9 +307,14 @@ impl Ticker {
         }
     }
 
+    /// How late its task was woken at worst since this was last asked.
+    pub const fn take_worst_lag(&mut self) -> Duration {
+        std::mem::replace(&mut self.worst, Duration::ZERO)
+    }
+
     /// Ready once for each tick; else the task is woken at the next.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Clock { shared, index, next, period } => {
                 let slot = &shared.slots[*index];
                 if slot.ticks.load(Ordering::Acquire) < *next {
@@ -269,8 +324,13 @@ impl Ticker {
                         return Poll::Pending;
                     }
                 }
+                if let due @ 1.. = slot.due_nanos.load(Ordering::Acquire) {
+                    let lag = shared.began.elapsed().saturating_sub(Duration::from_nanos(due));
+                    shared.wakes.note(lag);
+                    self.worst = self.worst.max(lag);
+                }
                 *next = slot.ticks.load(Ordering::Acquire) + u64::from(*period);
-                slot.awaited.store(*next, Ordering::Release);
+                slot.await_tick(*next);
                 Poll::Ready(())
             }
             Source::Tokio { sleep, last, period } => {
@@ -285,6 +345,7 @@ impl Ticker {
                 }
                 // On the grid, as far as it was kept.
                 let due = sleep.deadline();
+                self.worst = self.worst.max(now.saturating_duration_since(due));
                 let due = if now.saturating_duration_since(due) < step { due } else { now };
                 *last = Some(due);
                 sleep.as_mut().reset(due + step);
@@ -296,7 +357,7 @@ impl Ticker {
 
 impl Drop for Ticker {
     fn drop(&mut self) {
-        if let Source::Clock { shared, index, .. } = &self.0 {
+        if let Source::Clock { shared, index, .. } = &self.source {
             shared.give_back(*index);
         }
     }
@@ -321,10 +382,10 @@ mod tests {
             "{:?}",
             taken(&clock)
         );
-        assert!(matches!(clock.ticker().0, Source::Tokio { .. }), "there are only 200");
+        assert!(matches!(clock.ticker().source, Source::Tokio { .. }), "there are only 200");
         drop(tickers);
         assert!(taken(&clock).iter().all(|&calls| calls == 0));
-        assert!(matches!(clock.ticker().0, Source::Clock { .. }));
+        assert!(matches!(clock.ticker().source, Source::Clock { .. }));
     }
 
     #[tokio::test]
@@ -336,6 +397,10 @@ mod tests {
             std::future::poll_fn(|cx| ticker.poll_tick(cx)).await;
         }
         assert!(clock.lateness().deadlines >= 5);
+        let woken = clock.wakes().read().total();
+        assert_eq!(woken, 4, "each wake-up is counted once");
+        assert!(ticker.take_worst_lag() > Duration::ZERO);
+        assert_eq!(ticker.take_worst_lag(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

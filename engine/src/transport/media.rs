@@ -13,6 +13,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use codecs::SampleRate;
 use codecs::ambience::Ambience;
@@ -71,6 +72,16 @@ pub trait MediaTransport: Send {
     /// [`Self::reply_samples`] are without it. At each moment of the call it is the sound's sample
     /// of that moment, so that a recording made elsewhere has it too.
     fn set_background(&mut self, ambience: Option<Arc<Ambience>>);
+
+    /// How long a frame travels to the carrier, at best; `None`: it is not known.
+    fn one_way(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How late the leg's task was woken at worst since this was last asked.
+    fn take_wake_lag(&mut self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Lets the caller hear silence in the place of replies, or the replies again. They go on
     /// being played, and count as played.

@@ -66,7 +66,8 @@ impl TokenOffice {
         Ok(Self { key, epoch: now, serial: AtomicU64::new(1), unused })
     }
 
-    /// A token for the call that is known as `call_sid`: 64 characters that need no escape in XML or a URL.
+    /// A token for the call that is known as `call_sid`: 64 characters that need no escape in XML
+    /// or a URL.
     pub fn issue(&self, call_sid: &str, now: Instant) -> String {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let expires = self.since_epoch(now + LIFETIME);

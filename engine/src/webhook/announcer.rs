@@ -121,10 +121,10 @@ pub(crate) async fn end_abandoned(store: &Store) -> Result<usize, StoreError> {
     Ok(abandoned.len())
 }
 
-/// The other side's telephone rings.
-pub(crate) fn ringing(record: &CallRecord) -> Progress {
+/// A call that has no media yet is a step further.
+pub(crate) fn on_its_way(record: &CallRecord, status: CallStatus) -> Progress {
     let mut call = record.call.clone();
-    call.status = CallStatus::Ringing;
+    call.status = status;
     let wanted = subscription(record).filter(|subscription| subscription.wants("status-update"));
     let (kind, at, body) = ("status-update", Timestamp::now(), report::status(&call));
     let messages = wanted.map(|_| NewMessage { kind, at, body }).into_iter().collect();
@@ -311,10 +311,16 @@ impl Draft {
     fn note(&mut self, id: Uuid, at: Instant, kind: SessionEventKind) -> Option<Progress> {
         let event = match kind {
             SessionEventKind::Started { .. } => return Some(self.started(id)),
-            SessionEventKind::Ended { reason, .. } => {
+            SessionEventKind::Ended { reason, stats } => {
+                self.conversation.counted(&stats);
                 self.ended = Some((reason, at));
                 return None;
             }
+            SessionEventKind::Audible(measure) => {
+                self.conversation.measured(&measure);
+                return None;
+            }
+            SessionEventKind::Pulse(_) => return None,
             SessionEventKind::Phrase { turn, text } => {
                 let text = self.phrases.push(turn, text)?;
                 return self.told(id, at, self.words(turn, &text));

@@ -5,10 +5,15 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use turntaking::output::{Event, Role};
 use turntaking::time::Instant;
-use wire::{Artifact, PerformanceMetrics, TurnLatency};
+use wire::{Artifact, PerformanceMetrics, Speculation, TurnLatency};
 
 use crate::llm::ChatMessage;
+use crate::session::{CallStats, TurnMeasure};
 use crate::store::{StageTimes, Timestamp};
+
+/// Who begins to speak within this of the assistant's beginning had not finished: nobody reacts to a
+/// voice so soon.
+const WENT_ON: Duration = Duration::from_millis(500);
 
 /// What was said so far, and how fast. The assistant's words are those that were heard.
 #[derive(Debug)]
@@ -17,6 +22,9 @@ pub(super) struct Conversation {
     rows: Vec<Row>,
     variables: Map<String, Value>,
     metrics: PerformanceMetrics,
+    caller_speaks: bool,
+    /// Since when the assistant is heard, where the caller has been silent since.
+    spoken_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -53,6 +61,8 @@ impl Conversation {
             rows: Vec::new(),
             variables: Map::new(),
             metrics: PerformanceMetrics::default(),
+            caller_speaks: false,
+            spoken_since: None,
         };
         conversation.instructed(Instant::START, assistant);
         conversation
@@ -88,15 +98,17 @@ impl Conversation {
                 // The turn's words come again with those that follow.
                 self.rows.pop_if(|last| matches!(last.said, Said::User(_))).is_some()
             }
-            Event::TurnLatency { times, .. } => {
-                let stages = StageTimes::new(times);
-                self.metrics.turn_latencies.push(TurnLatency {
-                    model_latency: stages.model_ms,
-                    voice_latency: stages.voice_ms,
-                    transcriber_latency: stages.transcriber_ms,
-                    endpointing_latency: stages.endpointing_ms,
-                    turn_latency: stages.first_audio_ms,
-                });
+            Event::SpeechUpdate { role: Role::User, started } => {
+                self.caller_speaks = *started;
+                if *started && self.spoken_since.is_some_and(|since| at.since(since) < WENT_ON) {
+                    self.metrics.num_user_interrupted += 1;
+                }
+                self.spoken_since = None;
+                false
+            }
+            Event::SpeechUpdate { role: Role::Assistant, started } => {
+                self.metrics.num_user_interrupted += u64::from(*started && self.caller_speaks);
+                self.spoken_since = started.then_some(at);
                 false
             }
             Event::UserInterrupted { .. } => {
@@ -105,6 +117,34 @@ impl Conversation {
             }
             _ => false,
         }
+    }
+
+    /// A reply has become audible.
+    pub(super) fn measured(&mut self, measure: &TurnMeasure) {
+        let stages = StageTimes::new(measure);
+        self.metrics.turn_latencies.push(TurnLatency {
+            model_latency: stages.model_ms,
+            voice_latency: stages.voice_ms,
+            transcriber_latency: stages.transcriber_ms,
+            endpointing_latency: stages.endpointing_ms,
+            turn_latency: stages.first_audio_ms,
+            transport_latency: stages.transport_ms,
+            speculative: measure.speculative,
+        });
+    }
+
+    /// The call is over.
+    pub(super) fn counted(&mut self, stats: &CallStats) {
+        let CallStats { speculations: started, speculations_wasted: dropped, .. } = *stats;
+        let from_transport = stats.from_transport_us as f64 / 1_000.0;
+        self.metrics.from_transport_latency_average = Some(tenths(from_transport));
+        self.metrics.speculation = Some(Speculation {
+            started,
+            kept: started.saturating_sub(dropped),
+            dropped,
+            tokens_wasted: stats.tokens_wasted,
+            characters_wasted: stats.characters_wasted,
+        });
     }
 
     /// The model called a tool.
@@ -164,8 +204,7 @@ impl Conversation {
     fn metrics(&self) -> PerformanceMetrics {
         let mean = |of: fn(&TurnLatency) -> Option<f64>| {
             let all: Vec<f64> = self.metrics.turn_latencies.iter().filter_map(of).collect();
-            let mean = all.iter().sum::<f64>() / all.len() as f64;
-            (!all.is_empty()).then_some((mean * 10.0).round() / 10.0)
+            (!all.is_empty()).then(|| tenths(all.iter().sum::<f64>() / all.len() as f64))
         };
         PerformanceMetrics {
             model_latency_average: mean(|turn| turn.model_latency),
@@ -173,6 +212,7 @@ impl Conversation {
             transcriber_latency_average: mean(|turn| turn.transcriber_latency),
             endpointing_latency_average: mean(|turn| turn.endpointing_latency),
             turn_latency_average: mean(|turn| turn.turn_latency),
+            to_transport_latency_average: mean(|turn| turn.transport_latency),
             ..self.metrics.clone()
         }
     }
@@ -214,6 +254,11 @@ impl Conversation {
     }
 }
 
+/// Rounds to a tenth.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
 fn openai(row: &Row) -> Value {
     match &row.said {
         Said::System(text) => json!({"role": "system", "content": text}),
@@ -244,8 +289,77 @@ pub(super) const fn role(role: Role) -> &'static str {
 #[cfg(test)]
 mod tests {
     use turntaking::input::TurnId;
+    use turntaking::output::TurnTimes;
 
     use super::*;
+
+    fn conversation() -> Conversation {
+        Conversation::new(Timestamp::from_micros(0), &Map::new())
+    }
+
+    #[test]
+    fn stages_add_up_to_what_was_heard() {
+        let ms = Instant::from_millis;
+        let mut conversation = conversation();
+        let times = TurnTimes {
+            speech_ended: Some(ms(1_000)),
+            transcribed: Some(ms(1_150)),
+            committed: Some(ms(1_320)),
+            requested: Some(ms(1_110)),
+            first_text: Some(ms(1_360)),
+            first_audio: Some(ms(1_460)),
+            first_played: Some(ms(1_520)),
+        };
+        let onset = Duration::from_millis(40);
+        let turn = TurnId(2);
+        conversation.measured(&TurnMeasure { turn, times, speculative: true, onset });
+        let greeting = TurnTimes { speech_ended: None, transcribed: None, ..times };
+        conversation.measured(&TurnMeasure { turn, times: greeting, speculative: false, onset });
+        conversation.counted(&CallStats {
+            speculations: 3,
+            speculations_wasted: 2,
+            tokens_wasted: 17,
+            characters_wasted: 60,
+            from_transport_us: 12_340,
+            ..CallStats::default()
+        });
+        let metrics = json!(conversation.artifact().performance_metrics);
+        assert_eq!(
+            metrics["turnLatencies"],
+            json!([{"modelLatency": 250.0, "voiceLatency": 100.0, "transcriberLatency": 150.0,
+                    "endpointingLatency": 320.0, "turnLatency": 560.0, "transportLatency": 60.0,
+                    "speculative": true},
+                   {"modelLatency": 250.0, "voiceLatency": 100.0, "transportLatency": 60.0,
+                    "speculative": false}])
+        );
+        assert_eq!(metrics["turnLatencyAverage"], 560.0);
+        assert_eq!(metrics["toTransportLatencyAverage"], 60.0);
+        assert_eq!(metrics["fromTransportLatencyAverage"], 12.3);
+        assert_eq!(
+            metrics["speculation"],
+            json!({"started": 3, "kept": 1, "dropped": 2, "tokensWasted": 17,
+                   "charactersWasted": 60})
+        );
+    }
+
+    #[test]
+    fn who_goes_on_at_once_was_cut_short() {
+        let mut conversation = conversation();
+        let mut hear = |at, role, started| {
+            conversation.note(Instant::from_millis(at), &Event::SpeechUpdate { role, started });
+            conversation.metrics().num_user_interrupted
+        };
+        hear(0, Role::User, true);
+        hear(900, Role::User, false);
+        assert_eq!(hear(1_300, Role::Assistant, true), 0);
+        assert_eq!(hear(1_600, Role::User, true), 1, "it came too early");
+        hear(1_700, Role::Assistant, false);
+        hear(2_500, Role::User, false);
+        hear(3_000, Role::Assistant, true);
+        assert_eq!(hear(4_000, Role::User, true), 1, "a caller who cuts in");
+        hear(4_100, Role::Assistant, false);
+        assert_eq!(hear(4_500, Role::Assistant, true), 2, "over the caller");
+    }
 
     #[test]
     fn a_conversation_reads_as_vapis_do() {

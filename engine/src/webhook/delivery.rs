@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::report;
 use super::retry::pause;
 use super::subscription::Subscription;
+use crate::authority::Authority;
 use crate::backoff::Failure;
 use crate::config::Server;
-use crate::http;
+use crate::http::Courier;
 use crate::store::{Pending, Store, StoreError, Timestamp};
 
 /// Calls whose messages are underway at a time.
@@ -35,9 +36,14 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     /// Starts it, with what the last process left behind. `mail` is notified when there is more.
-    pub(crate) fn start(store: Store, client: reqwest::Client, mail: Arc<Notify>) -> Self {
+    pub(crate) fn start(
+        store: Store,
+        client: reqwest::Client,
+        authority: Authority,
+        mail: Arc<Notify>,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(deliver(store, client, mail, stopping));
+        let task = tokio::spawn(deliver(store, (client, authority), mail, stopping));
         Self { stop, task }
     }
 
@@ -53,7 +59,7 @@ impl Delivery {
 
 async fn deliver(
     store: Store,
-    client: reqwest::Client,
+    (client, authority): (reqwest::Client, Authority),
     mail: Arc<Notify>,
     mut stopping: watch::Receiver<bool>,
 ) {
@@ -71,8 +77,9 @@ async fn deliver(
         for call in calls {
             if underway.len() < AT_ONCE && underway.insert(call) {
                 let (store, client) = (store.clone(), client.clone());
+                let authority = authority.clone();
                 tasks.spawn(async move {
-                    if let Err(error) = deliver_call(&store, &client, call).await {
+                    if let Err(error) = deliver_call(&store, &client, &authority, call).await {
                         tracing::error!(%call, %error, "messages about a call wait");
                         tokio::time::sleep(DATABASE_PAUSE).await;
                     }
@@ -115,6 +122,7 @@ async fn deliver(
 async fn deliver_call(
     store: &Store,
     client: &reqwest::Client,
+    authority: &Authority,
     call: Uuid,
 ) -> Result<(), StoreError> {
     while let Some(message) = store.next_message(call).await? {
@@ -128,7 +136,8 @@ async fn deliver_call(
             continue;
         };
         let body = serde_json::to_vec(&report::envelope(&record, &message)?)?;
-        let Err((failure, error)) = post(client, &subscription, &message, body).await else {
+        let courier = Courier::new(client.clone(), authority.clone(), record.organisation);
+        let Err((failure, error)) = post(&courier, &subscription, &message, body).await else {
             store.delivered(message.id).await?;
             continue;
         };
@@ -148,7 +157,7 @@ async fn deliver_call(
 }
 
 async fn post(
-    client: &reqwest::Client,
+    courier: &Courier,
     subscription: &Subscription,
     message: &Pending,
     body: Vec<u8>,
@@ -156,14 +165,13 @@ async fn post(
     let Some(server) = Server::of(&subscription.server) else {
         return Err((Failure::Unreachable, "the server's url is not one".to_owned()));
     };
-    let request = http::post(client, &server).header(MESSAGE_ID, message.id.to_string());
-    match request.body(body).send().await {
+    let id = message.id.to_string();
+    match courier.send(&server, &id, &body, |request| request.header(MESSAGE_ID, &id)).await {
         Ok(response) if response.status().is_success() => Ok(()),
         Ok(response) => {
             let status = response.status().as_u16();
             Err((Failure::Status(status), format!("the server answered {status}")))
         }
-        // Its URL may hold a secret.
-        Err(error) => Err((Failure::Unreachable, error.without_url().to_string())),
+        Err(error) => Err((Failure::Unreachable, error.to_string())),
     }
 }

@@ -12,7 +12,7 @@ mod report;
 mod retry;
 mod subscription;
 
-pub(crate) use announcer::{Announcer, Note, end_abandoned, refused, ringing};
+pub(crate) use announcer::{Announcer, Note, end_abandoned, on_its_way, refused};
 pub(crate) use audience::Client;
 pub(crate) use delivery::Delivery;
 pub use delivery::MESSAGE_ID;

@@ -33,8 +33,8 @@ pub(super) fn conversation(artifact: &Artifact) -> Fields {
     body
 }
 
-/// `tool-calls`, as a client is told: the call in the form of the schema, and with what the docs read
-/// beside it.
+/// `tool-calls`, as a client is told: the call in the form of the schema, and with what the docs
+/// read beside it.
 pub(super) fn tool_calls(id: &str, name: &str, arguments: &str) -> Fields {
     let arguments: Value = serde_json::from_str(arguments).unwrap_or_else(|_| json!({}));
     let call = json!({"id": id, "type": "function", "name": name, "parameters": arguments,

@@ -13,6 +13,12 @@ use crate::stage::{PRIVATE_KEY, PUBLIC_KEY, Stage, id};
 fn resources() -> Vec<(&'static str, Value)> {
     vec![
         ("/assistant", json!({"name": "A"})),
+        ("/credential", json!({"provider": "openai", "apiKey": "sk"})),
+        (
+            "/knowledge-base",
+            json!({"provider": "custom-knowledge-base", "server": {"url": "https://x.example"}}),
+        ),
+        ("/structured-output", json!({"name": "A", "schema": {"type": "object"}})),
         ("/squad", json!({"members": [{"assistant": {"name": "A"}}]})),
         ("/tool", json!({"type": "endCall"})),
         (
@@ -50,7 +56,8 @@ async fn an_organisation_sees_nothing_of_anothers() {
         let one = format!("{path}/{}", id(&made));
         let ask = stage.request(Method::GET, path).bearer_auth(other.expose());
         let list: Value = ask.send().await.expect("an answer").json().await.expect("JSON");
-        let shown = list.as_array().unwrap_or_else(|| panic!("{path}: {list}"));
+        let shown = list.as_array().or_else(|| list["results"].as_array());
+        let shown = shown.unwrap_or_else(|| panic!("{path}: {list}"));
         assert!(!shown.iter().any(|shown| shown["id"] == made["id"]), "{path}: {list}");
         if path != "/token" {
             assert_eq!(

@@ -34,6 +34,7 @@ struct Process {
 
 impl Process {
     async fn start(root: &Path, data: &Path) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the voices are programs on the path")]
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut child = Command::new(env!("CARGO_BIN_EXE_causerie"))
             .env_clear()

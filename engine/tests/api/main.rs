@@ -3,10 +3,16 @@
 //! product's. In real time, so nothing here asserts on time; what is waited for is an event.
 
 mod calls;
+mod chats;
+mod credentials;
+mod files;
 mod fixtures;
 mod handoffs;
 mod keys;
 mod kill;
+mod logs;
+mod numbers;
+mod openapi;
 mod outbound;
 mod receiver;
 mod requests;
@@ -14,6 +20,7 @@ mod resources;
 mod restart;
 mod squads;
 mod stage;
+mod telemetry;
 mod telephone;
 mod tools;
 mod transfers;

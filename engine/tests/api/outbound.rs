@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::carrier::{Action, CallerScript, Dialled, When};
+use engine::store::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -156,15 +157,18 @@ async fn several_customers_are_called_each_by_a_call_and_what_is_not_here_is_nam
     assert_eq!(outside.twilio.next().await.get("To"), CUSTOMER);
 
     let mut order = outside.order();
-    order["schedulePlan"] = json!({"earliestAt": "2027-01-01T00:00:00Z"});
+    order["workflowId"] = json!("w");
     let (status, body) = outside.stage.ask(Method::POST, "/call", Some(order)).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
-    assert_eq!(body["message"], "schedulePlan is not served here yet");
+    assert_eq!(body["message"], "workflowId is not served here yet");
     let order = json!({"customer": {"number": CUSTOMER}, "phoneNumberId": outside.number,
         "assistant": {"firstMesage": "x"}});
     let (status, body) = outside.stage.ask(Method::POST, "/call", Some(order)).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert_eq!(body["message"], json!(["property firstMesage should not exist"]));
+    assert_eq!(
+        body["message"],
+        json!(["property firstMesage should not exist; did you mean firstMessage?"])
+    );
 }
 
 #[tokio::test]
@@ -248,4 +252,72 @@ async fn a_transfer_that_the_carrier_refuses_is_told_to_the_model() {
     assert_eq!(call["endedReason"], "customer-ended-call");
     let transcript = call["transcript"].as_str().expect("text");
     assert!(transcript.contains("Error: the carrier did not transfer the call"), "{transcript}");
+}
+
+#[tokio::test]
+async fn a_scheduled_call_is_placed_at_its_time_even_by_the_next_process() {
+    let mut twilio = Twilio::start(true).await;
+    let data = tempfile::tempdir().expect("a directory");
+    let keys = [("CAUSERIE_TWILIO_API_URL", twilio.url.as_str())];
+    let stage = Stage::start(data.path(), &keys).await;
+    let (assistant, number) = stage.answers(json!({"firstMessage": "Bonjour."})).await;
+    let soon = Timestamp::now().after(Duration::from_millis(1_500)).to_iso();
+    let order = |earliest: &str| {
+        json!({"assistantId": assistant, "phoneNumberId": number,
+            "customers": [{"number": CUSTOMER}], "schedulePlan": {"earliestAt": earliest}})
+    };
+    let ordered = stage.create("/call", order(&soon)).await;
+    let call = &ordered["results"][0];
+    assert_eq!(
+        (&call["status"], &call["schedulePlan"]["earliestAt"]),
+        (&json!("scheduled"), &json!(soon))
+    );
+    let later = stage.create("/call", order("2099-01-01T00:00:00Z")).await;
+    let later = id(&later["results"][0]);
+    stage.stop().await;
+
+    // Nobody was there for a while; the call waits for somebody who places it.
+    let stage = Stage::start(data.path(), &keys).await;
+    let asked = twilio.next().await;
+    assert_eq!((asked.get("To"), asked.get("From")), (CUSTOMER, NUMBER));
+    assert!(Timestamp::now().to_iso() >= soon, "not before its time");
+    let queued = stage.get(&format!("/call/{}", id(call))).await;
+    assert_ne!(queued["status"], "scheduled");
+
+    let path = format!("/call/{later}");
+    assert_eq!(stage.get(&path).await["status"], "scheduled", "a restart ends no such call");
+    let (status, deleted) = stage.ask(Method::DELETE, &path, None).await;
+    assert_eq!(
+        (status, &deleted["endedReason"]),
+        (StatusCode::OK, &json!("scheduled-call-deleted"))
+    );
+    assert_eq!(stage.ask(Method::GET, &path, None).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_scheduled_call_whose_time_has_passed_is_not_placed() {
+    let mut outside = outside(true, &[]).await;
+    let mut order = outside.order();
+    order["schedulePlan"] = json!({"earliestAt": "2026-01-01T00:00:00Z"});
+    let placed = outside.stage.create("/call", order.clone()).await;
+    assert_eq!(placed["status"], "queued", "its time has come");
+    outside.twilio.next().await;
+
+    let (data, earliest) = (outside._data, Timestamp::now().after(Duration::from_secs(1)));
+    order["schedulePlan"] = json!({"earliestAt": earliest.to_iso(), "latestAt": earliest.to_iso()});
+    let call = id(&outside.stage.create("/call", order).await);
+    outside.stage.stop().await;
+    while Timestamp::now() < earliest.after(Duration::from_millis(1)) {
+        tokio::task::yield_now().await;
+    }
+    let keys = [("CAUSERIE_TWILIO_API_URL", outside.twilio.url.as_str())];
+    let stage = Stage::start(data.path(), &keys).await;
+    let call = loop {
+        let call = stage.get(&format!("/call/{call}")).await;
+        if call["status"] == "ended" {
+            break call;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(call["endedReason"], "scheduled-call-deleted");
 }

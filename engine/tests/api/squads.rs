@@ -61,7 +61,8 @@ async fn what_a_squad_names_must_be_there() {
         body["message"],
         json!([
             "property nom should not exist",
-            "members.1.assistant.property firstMesage should not exist",
+            "members.1.assistant.property firstMesage should not exist; did you mean \
+             firstMessage?",
             format!("members.0.assistantId {NOBODY} does not exist"),
             "members.1.assistantDestinations.0.assistantId must be a UUID",
         ])

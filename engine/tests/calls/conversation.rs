@@ -80,7 +80,8 @@ async fn each_reply_has_its_latency_by_stage() {
     assert!(all.iter().all(Option::is_some), "{stages:?}");
     let sum = stages.endpointing_ms.unwrap() + stages.transport_ms.unwrap();
     let whole = stages.first_audio_ms.unwrap();
-    assert!((whole - sum).abs() < 0.2, "prepared in the silence, nothing else delays: {stages:?}");
+    // The voice swells for 5 ms before it can be heard.
+    assert!((0.0..5.0).contains(&(whole - sum)), "prepared in the silence: {stages:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use asr::scripted::{Cue, Utterance};
 use engine::carrier::When;
+use engine::session::SessionEventKind;
 use tts::scripted::{Scripted as ScriptedVoice, ScriptedConfig};
 use turntaking::input::{EndReason, Stage as Part};
 
@@ -69,6 +70,8 @@ async fn a_model_that_stalls() {
 
     ended(&call, Part::Model, MODEL);
     assert!(Duration::from_millis(call.stats.duration_ms) < Duration::from_secs(60));
+    let hangs = call.events.iter().filter(|event| matches!(event.kind, SessionEventKind::Hangs));
+    assert_eq!(hangs.count(), 1, "those who look on are told once that the caller waits");
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,20 +50,12 @@ fn persona(prompt: &str) -> Persona {
 }
 
 fn toolset(tools: Vec<Tool>, recruiter: Option<Recruiter>) -> Toolset {
-    Toolset {
-        tools: tools.into_iter().map(Arc::new).collect(),
-        client: reqwest::Client::builder().no_proxy().build().expect("a client"),
-        server: None,
-        about: Arc::default(),
-        line: None,
-        desk: None,
-        recruiter,
-        hooks: Arc::new([]),
-        ended_reason: |_| "over",
-        variables: Arc::default(),
-        language: "en".to_owned(),
-        filler_after: ms(500),
-    }
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut set = Toolset::alone(tools.into_iter().map(Arc::new).collect(), client);
+    set.recruiter = recruiter;
+    "en".clone_into(&mut set.language);
+    set.filler_after = ms(500);
+    set
 }
 
 /// What the second assistant is told of the conversation.

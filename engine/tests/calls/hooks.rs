@@ -21,20 +21,11 @@ async fn who_interrupts_is_told_something() {
     let hook =
         Hook { on: Occasion::AssistantInterrupted, ended_reasons: Vec::new(), actions: vec![say] };
     let mut stage = Stage::new("Hello.", DIALOGUE);
-    stage.tools = Some(Toolset {
-        tools: Vec::new(),
-        client: reqwest::Client::builder().no_proxy().build().expect("a client"),
-        server: None,
-        about: Arc::default(),
-        line: None,
-        desk: None,
-        recruiter: None,
-        hooks: Arc::new([hook]),
-        ended_reason: |_| "over",
-        variables: Arc::default(),
-        language: "en".to_owned(),
-        filler_after: ms(500),
-    });
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let mut tools = Toolset::alone(Vec::new(), client);
+    tools.hooks = Arc::new([hook]);
+    "en".clone_into(&mut tools.language);
+    stage.tools = Some(tools);
     let call = stage
         .says(When::AgentSilent(ms(400)), "What are your hours?")
         .says(When::AgentSpeaking(ms(1_500)), "No wait stop please.")

@@ -8,6 +8,8 @@ use asr::scripted::{Scripted as ScriptedRecognizer, Utterance};
 use codecs::SampleRate;
 use codecs::ambience::Ambience;
 use codecs::wav::Wav;
+use engine::analysis::AnalysisPlan;
+use engine::assemble::Assistant;
 use engine::carrier::{Action, CallerScript, Cue, When};
 use engine::llm::{ChatMessage, ChatRequest, LanguageModel, ScriptedModel};
 use engine::recording::{JOURNAL_FILE, Options, RECORDING_FILE, SteppedRecorder};
@@ -112,6 +114,29 @@ impl Stage {
             tools: None,
             cues: Vec::new(),
             heard: Vec::new(),
+        }
+    }
+
+    /// Who answers, with this voice, as the engine has them before the call.
+    pub(crate) fn assistant(&self, synthesizer: Arc<dyn Synthesizer>) -> Assistant {
+        Assistant {
+            settings: self.settings.clone(),
+            persona: self.persona.clone(),
+            providers: Providers {
+                endpointing: None,
+                vad: Arc::new(ScriptedVad::level(-40.0)),
+                turn_model: None,
+                recognizer: Arc::new(ScriptedRecognizer::new([])),
+                model: Arc::clone(&self.model),
+                synthesizer,
+            },
+            tools: Vec::new(),
+            hooks: Arc::new([]),
+            analysis: AnalysisPlan::default(),
+            server: None,
+            filler_after: Duration::ZERO,
+            denoising: false,
+            record: true,
         }
     }
 

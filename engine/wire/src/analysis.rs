@@ -1,12 +1,13 @@
 //! What is made of a call once it is over: Vapi's `analysisPlan` and `call.analysis`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Message;
 
 /// What is made of a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnalysisPlan {
     /// Nothing is, where fewer messages were exchanged.
@@ -39,7 +40,7 @@ pub struct AnalysisPlan {
 }
 
 /// One thing a model is asked about a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AnalysisTask {
     /// It is asked at all.
@@ -60,7 +61,7 @@ pub struct AnalysisTask {
 }
 
 /// What was made of a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Analysis {
     /// What it was about.

@@ -1,5 +1,6 @@
 //! The assistant: Vapi's `CreateAssistantDTO`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Who answers a call, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Assistant {
     /// At most 40 characters.
@@ -118,7 +119,7 @@ pub struct Assistant {
 }
 
 /// Who may listen to calls and give orders.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MonitorPlan {
     /// `monitor.listenUrl` is there; `None`: it is.
@@ -136,7 +137,7 @@ pub struct MonitorPlan {
 }
 
 /// Who speaks first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FirstMessageMode {
@@ -149,7 +150,7 @@ pub enum FirstMessageMode {
 }
 
 /// What the caller's keypad does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KeypadInputPlan {
     /// Digits are taken at all.
@@ -165,7 +166,7 @@ pub struct KeypadInputPlan {
 }
 
 /// A string, or a list of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OneOrMany {
     /// `"#"`
@@ -175,7 +176,7 @@ pub enum OneOrMany {
 }
 
 /// How noise is taken out of what is recognised.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackgroundSpeechDenoisingPlan {
     /// By a model.
@@ -184,7 +185,7 @@ pub struct BackgroundSpeechDenoisingPlan {
 }
 
 /// By a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SmartDenoisingPlan {
     /// On where nothing is said.
@@ -193,7 +194,7 @@ pub struct SmartDenoisingPlan {
 }
 
 /// What is kept of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ArtifactPlan {
     /// Its audio.

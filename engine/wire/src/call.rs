@@ -1,12 +1,13 @@
 //! A call, as `GET /call/{id}` and every message about it show it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Analysis;
 
 /// Vapi's `Call`, as far as this engine has something to say. What is absent is not sent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Call {
     /// `inboundPhoneCall`, `outboundPhoneCall` or `vapi.websocketCall`.
@@ -62,6 +63,9 @@ pub struct Call {
     /// How it is carried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
+    /// When it is placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_plan: Option<SchedulePlan>,
     /// Where it is controlled while it goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Monitor>,
@@ -91,11 +95,25 @@ pub struct Call {
     pub artifact: Option<Artifact>,
 }
 
+/// When a call is placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SchedulePlan {
+    /// Not before: ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earliest_at: Option<String>,
+    /// Not after; `None`: however late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_at: Option<String>,
+}
+
 /// Where a call is on its way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallStatus {
+    /// It is to be placed at its time.
+    Scheduled,
     /// The carrier was asked to place it.
     Queued,
     /// The carrier has announced it, or the other side's telephone rings.
@@ -113,6 +131,7 @@ impl CallStatus {
     /// Vapi's word.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Ringing => "ringing",
             Self::InProgress => "in-progress",
@@ -123,7 +142,7 @@ impl CallStatus {
 }
 
 /// The other side of a call.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Customer {
     /// E.164, where the carrier tells.
@@ -144,7 +163,7 @@ pub struct Customer {
 }
 
 /// Where a call is controlled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Monitor {
     /// Takes orders; absent: it takes none.
@@ -156,7 +175,7 @@ pub struct Monitor {
 }
 
 /// How a call is carried.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transport {
     /// `twilio` or `vapi.websocket`.
@@ -178,7 +197,7 @@ pub struct Transport {
 }
 
 /// What the binary frames of a raw WebSocket hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AudioFormat {
     /// `pcm_s16le` or `mulaw`.
@@ -193,7 +212,7 @@ pub struct AudioFormat {
 }
 
 /// What is left of a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Artifact {
     /// What was said, in Vapi's rows.
@@ -221,7 +240,7 @@ pub struct Artifact {
 }
 
 /// Every form of a recording.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Recording {
     /// Caller left, assistant right.
@@ -231,7 +250,7 @@ pub struct Recording {
 }
 
 /// The forms of a recording that have one channel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MonoRecording {
     /// Both sides.
@@ -243,7 +262,7 @@ pub struct MonoRecording {
 }
 
 /// How fast the replies were.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PerformanceMetrics {
     /// Each reply to the caller.
@@ -263,12 +282,42 @@ pub struct PerformanceMetrics {
     /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_latency_average: Option<f64>,
+    /// How long a frame of the caller's was on its way to us, in the mean: half of the best round
+    /// trip, and what frames came later than the carrier's fastest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from_transport_latency_average: Option<f64>,
+    /// From the first audio that might be played to its playback at the carrier, in the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_transport_latency_average: Option<f64>,
+    /// How often the assistant cut the caller short: a reply began to be heard while the caller
+    /// spoke, or the caller went on within half a second of it.
+    pub num_user_interrupted: u64,
     /// How often the caller cut the assistant short.
     pub num_assistant_interrupted: u64,
+    /// Ours, not Vapi's: what was prepared before it was certain to be wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speculation: Option<Speculation>,
+}
+
+/// Replies that were prepared before the end of the caller's turn was certain, and what those cost
+/// that were dropped unheard.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Speculation {
+    /// Replies prepared.
+    pub started: u64,
+    /// Those that were heard.
+    pub kept: u64,
+    /// Those that were not.
+    pub dropped: u64,
+    /// Pieces of text (tokens, as a rule) that the model wrote for those.
+    pub tokens_wasted: u64,
+    /// Characters of them that went to the voice.
+    pub characters_wasted: u64,
 }
 
 /// How long each stage of a reply took, in ms; absent where it was skipped.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TurnLatency {
     /// Request to first phrase.
@@ -283,7 +332,12 @@ pub struct TurnLatency {
     /// End of speech to the turn being taken for over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpointing_latency: Option<f64>,
-    /// End of speech to the first sample heard.
+    /// End of speech to the first sample that can be heard at the carrier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub turn_latency: Option<f64>,
+    /// Ours, not Vapi's: from the first audio that might be played to its playback at the carrier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport_latency: Option<f64>,
+    /// Ours: the reply had been prepared before the end of the turn was certain.
+    pub speculative: bool,
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{AnalysisTask, ContextEngineeringPlan, Server, ToolMessage, ToolParameter};
 
 /// Whom a caller may be connected to. Its `Debug` shows no secret.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TransferDestination {
     /// `number`, `sip` or `assistant`; of a handoff `assistant`, `dynamic` or `squad`.
@@ -89,7 +90,7 @@ impl fmt::Debug for TransferDestination {
 }
 
 /// What is said before a transfer, or to whom the call goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TransferMessage {
     /// The words.
@@ -99,7 +100,7 @@ pub enum TransferMessage {
 }
 
 /// How a transfer is done.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TransferPlan {
     /// `blind-transfer` and others.
@@ -138,7 +139,7 @@ pub struct TransferPlan {
 }
 
 /// What follows where nobody takes the call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TransferFallbackPlan {
     /// What the caller is told.
@@ -150,7 +151,7 @@ pub struct TransferFallbackPlan {
 }
 
 /// Variables that are taken out of an answer, or out of the conversation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VariableExtractionPlan {
     /// JSON schema: its properties are variables.

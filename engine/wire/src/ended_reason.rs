@@ -1,10 +1,11 @@
 //! Why a call ended, in Vapi's words.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `call.endedReason`, as far as this engine can have a reason. Products compare these strings,
 /// so they are Vapi's to the letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EndedReason {

@@ -1,6 +1,7 @@
 //! What follows on the caller's silence, and what else is hooked to a call: Vapi's `messagePlan`
 //! and `hooks`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,7 +9,7 @@ use crate::{Function, Message, OneOrMany, Server, Tool, TransferDestination};
 
 /// What is said when nobody says anything. No longer in Vapi's schema, still sent by its
 /// customers and obeyed by its runtime.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MessagePlan {
     /// One of these is said: at most 1000 characters each.
@@ -29,7 +30,7 @@ pub struct MessagePlan {
 }
 
 /// Something to do when something happens.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Hook {
     /// When: `customer.speech.timeout` and others.
@@ -50,7 +51,7 @@ pub struct Hook {
 }
 
 /// What must hold for a hook.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HookFilter {
     /// `oneOf`.
@@ -65,7 +66,7 @@ pub struct HookFilter {
 }
 
 /// What a hook does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HookAction {
     /// `say`, `tool`, `message.add`.
@@ -101,7 +102,7 @@ pub struct HookAction {
 }
 
 /// What the model is told.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Prompt {
     /// In one piece.
@@ -111,7 +112,7 @@ pub enum Prompt {
 }
 
 /// How `customer.speech.timeout` is meant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HookOptions {
     /// Silence of the caller: 1 to 1000 s.

@@ -1,9 +1,10 @@
 //! What a key may do: `restrictions` of Vapi's tokens.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a public key may do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KeyRestrictions {
     /// `false`: nothing below holds.
@@ -21,7 +22,7 @@ pub struct KeyRestrictions {
 }
 
 /// A key to be made: Vapi's `CreateTokenDTO`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewToken {
     /// `private` or `public`. Absent: `private`.

@@ -1,12 +1,13 @@
 //! A call to be placed: Vapi's `CreateCallDTO`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::AudioFormat;
+use crate::{AudioFormat, SchedulePlan};
 
 /// What `POST /call` takes. What is not acted on is taken as it is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewCall {
     /// The customer's own name for it: at most 40 characters.
@@ -35,7 +36,7 @@ pub struct NewCall {
     /// A number for this call alone.
     pub phone_number: Option<Value>,
     /// When it is placed.
-    pub schedule_plan: Option<Value>,
+    pub schedule_plan: Option<SchedulePlan>,
     /// Several assistants, for this call alone.
     pub squad: Option<Map<String, Value>>,
     /// A stored squad.
@@ -53,7 +54,7 @@ pub struct NewCall {
 }
 
 /// How a call is carried.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewTransport {
     /// `vapi.websocket`.
@@ -65,7 +66,7 @@ pub struct NewTransport {
 }
 
 /// Somebody who is called.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NewCustomer {
     /// E.164.

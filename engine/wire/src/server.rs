@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Vapi's `Server`. Its `Debug` shows neither the secret nor the headers.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Server {
     /// Where to.
@@ -21,13 +22,16 @@ pub struct Server {
     /// Sent with every request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Map<String, Value>>,
+    /// The stored credential that requests to it are signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
     /// When to try again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backoff_plan: Option<BackoffPlan>,
 }
 
 /// When to try a request again.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BackoffPlan {
     /// How the pauses grow.
@@ -45,7 +49,7 @@ pub struct BackoffPlan {
 }
 
 /// How the pauses between tries grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum BackoffKind {

@@ -1,11 +1,12 @@
 //! Who may speak when: Vapi's `startSpeakingPlan` and `stopSpeakingPlan`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Server;
 
 /// When the assistant may start to speak.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StartSpeakingPlan {
     /// Least pause before the assistant's audio: 0 to 5 s.
@@ -26,7 +27,7 @@ pub struct StartSpeakingPlan {
 }
 
 /// `true`, `false` or `"livekit"`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SmartEndpointingEnabled {
     /// Vapi's own, or none.
@@ -36,7 +37,7 @@ pub enum SmartEndpointingEnabled {
 }
 
 /// How the end of a turn is guessed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SmartEndpointingPlan {
     /// `vapi` (here: our own), `livekit` or `custom-endpointing-model`.
@@ -51,7 +52,7 @@ pub struct SmartEndpointingPlan {
 }
 
 /// Where the last words match, the turn ends after this pause. The first rule that matches holds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointingRule {
     /// Whose last words: `assistant`, `customer` or `both`.
@@ -81,7 +82,7 @@ pub struct EndpointingRule {
 }
 
 /// How a pattern matches.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RegexOption {
     /// `ignore-case`, `whole-word` or `multi-line`.
@@ -93,7 +94,7 @@ pub struct RegexOption {
 }
 
 /// Silences that end a turn, by how its transcript ends. 0 to 3 s each.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TranscriptionEndpointingPlan {
     /// In punctuation.
@@ -108,7 +109,7 @@ pub struct TranscriptionEndpointingPlan {
 }
 
 /// When the caller takes the floor.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StopSpeakingPlan {
     /// Words that make an interruption: 0 to 10; 0: `voice_seconds` decides.

@@ -1,12 +1,13 @@
 //! Several assistants that share a call: Vapi's `CreateSquadDTO`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::TransferMessage;
 
 /// Assistants that hand a call over to each other. The first one begins.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Squad {
     /// The customer's own name for it.
@@ -21,7 +22,7 @@ pub struct Squad {
 }
 
 /// One of a squad's assistants: a stored one, or one that is written out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SquadMember {
     /// The stored one.
@@ -40,7 +41,7 @@ pub struct SquadMember {
 
 /// An assistant that takes a call over: Vapi's `TransferDestinationAssistant` and
 /// `HandoffDestinationAssistant`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AssistantDestination {
     /// `assistant`.
@@ -76,7 +77,7 @@ pub struct AssistantDestination {
 }
 
 /// What the next assistant is told of the conversation so far.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContextEngineeringPlan {
     /// `all`, `none`, `lastNMessages`, `userAndAssistantMessages` or `previousAssistantMessages`.

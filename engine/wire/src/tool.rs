@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{BackoffPlan, Function, Server, TransferDestination, VariableExtractionPlan};
 
 /// Something the model may call. Its `Debug` shows no secret.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tool {
     /// `function`, `apiRequest`, `endCall` and others.
@@ -81,7 +82,7 @@ impl fmt::Debug for Tool {
 }
 
 /// When a call of a tool is refused: where all conditions hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RejectionPlan {
     /// Of what was said.
@@ -90,7 +91,7 @@ pub struct RejectionPlan {
 }
 
 /// A condition on what was said.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RejectionCondition {
     /// `regex`, `liquid` or `group`.
@@ -117,7 +118,7 @@ pub struct RejectionCondition {
 }
 
 /// Which message.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MessageTarget {
     /// Whose: `user` or `assistant`.
@@ -129,7 +130,7 @@ pub struct MessageTarget {
 }
 
 /// Something the caller hears about a tool.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolMessage {
     /// `request-start`, `request-response-delayed`, `request-complete` or `request-failed`.
@@ -159,7 +160,7 @@ pub struct ToolMessage {
 }
 
 /// Words in one language.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TextContent {
     /// `text`.
@@ -174,7 +175,7 @@ pub struct TextContent {
 }
 
 /// What must hold for an argument.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolMessageCondition {
     /// `eq`, `neq`, `gt`, `gte`, `lt` or `lte`.
@@ -189,7 +190,7 @@ pub struct ToolMessageCondition {
 }
 
 /// Something that is sent beside what the model gives.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolParameter {
     /// Its name.

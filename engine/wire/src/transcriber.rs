@@ -1,9 +1,10 @@
 //! Speech recognition.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which recogniser hears the caller.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Transcriber {
     /// Who.

@@ -1,9 +1,10 @@
 //! Speech synthesis.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which voice speaks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Voice {
     /// Who.
@@ -21,13 +22,16 @@ pub struct Voice {
     /// Speaking rate; 1 is the voice's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// The audio of phrases that repeat may be kept and played again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caching_enabled: Option<bool>,
     /// How text is cut into what is synthesised at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chunk_plan: Option<ChunkPlan>,
 }
 
 /// How text is cut into what is synthesised at once.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChunkPlan {
     /// Text is cut at all.

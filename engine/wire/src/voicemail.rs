@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{self, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `"off"`, or how a machine is told from a person.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum VoicemailDetection {
     /// A word; only `off` has a meaning.
@@ -16,7 +17,7 @@ pub enum VoicemailDetection {
 }
 
 /// How a machine is told from a person: of all providers, by their `provider`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VoicemailDetectionPlan {
     /// `google`, `openai`, `twilio` or `vapi`: here they are all our own.
@@ -52,7 +53,7 @@ pub struct VoicemailDetectionPlan {
 }
 
 /// When whether a machine answers is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VoicemailBackoffPlan {
     /// First: 0 s or more.

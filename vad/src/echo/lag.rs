@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use codecs::SampleRate;
 use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealToComplex};
+
+use super::transform;
 
 /// A block: 32 ms, as the detectors' windows.
 pub(super) const BLOCK_MS: u32 = 32;
@@ -84,9 +86,7 @@ impl LagFinder {
     /// `None` for rates that the detectors do not know.
     pub(super) fn new(rate: SampleRate) -> Option<Self> {
         let block = block(rate)?;
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(2 * block);
-        let backward = planner.plan_fft_inverse(2 * block);
+        let (forward, backward) = (transform::forward(2 * block)?, transform::inverse(2 * block)?);
         let scratch = forward.get_scratch_len().max(backward.get_scratch_len());
         Some(Self {
             block,

@@ -18,10 +18,12 @@ pub(super) const WINDOW: i64 = 25;
 /// who starts to speak over an echo would pass for more of it.
 const RECENT: i64 = 8;
 
-/// A gain for each band, in dB.
+/// A gain for each band, in dB, and what a loudspeaker adds that is too loud for itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Path {
     gain: Levels,
+    /// How far below the loudest band of an echo those above it may be heard, in dB: distortion.
+    distortion: f32,
     /// How far what was heard of mere echo lay from what was expected, on average, in dB.
     error: f32,
 }
@@ -29,7 +31,12 @@ pub(super) struct Path {
 impl Path {
     /// The echo to be expected where this was played.
     pub(super) fn predict(&self, played: &Levels) -> Levels {
-        std::array::from_fn(|band| played[band] + self.gain[band])
+        let linear: Levels = std::array::from_fn(|band| played[band] + self.gain[band]);
+        let (loudest, top) = top(&linear);
+        std::array::from_fn(|band| match band.checked_sub(loudest) {
+            None | Some(0) => linear[band],
+            Some(above) => linear[band].max(top - self.distortion - FADE * above as f32),
+        })
     }
 
     /// Learns from a frame that was nothing but echo: gains follow what was heard, up within some
@@ -49,6 +56,11 @@ impl Path {
         if bands > 0.0 {
             self.error += 0.05 * (sum / bands - self.error);
         }
+        for depth in depths(near, expected, floor) {
+            // One place in ten stays above it.
+            self.distortion += if depth < self.distortion { -0.9 } else { 0.1 };
+        }
+        self.distortion = self.distortion.clamp(MOST_DISTORTION, NO_DISTORTION);
     }
 
     /// The level up to which `near` is louder than all of `expected` and `floor` explain: the mean
@@ -81,10 +93,9 @@ impl Path {
         let newest = near.next() - 1;
         let oldest = newest - WINDOW + 1;
         let cells = || (oldest..=newest).map(|number| (near.at(number), far.at(number)));
-        let top = |levels: &Levels, top: f32| levels.iter().fold(top, |top, &level| top.max(level));
         let (near_top, far_top) = cells()
             .fold((SILENCE, SILENCE), |(near_top, far_top), (near, far)| {
-                (top(near, near_top), top(far, far_top))
+                (near_top.max(top(near).1), far_top.max(top(far).1))
             });
         if far_top < FAINTEST {
             return None;
@@ -122,12 +133,15 @@ impl Path {
         }
         // A band of which little was heard stays near the others.
         let gain: Levels = std::array::from_fn(|band| common + sums[band] / (weights[band] + 3.0));
+        let mut path = Self { gain, distortion: NO_DISTORTION, error: 3.0 };
+        path.distortion = distortion(cells(), &path, &floor);
 
         let (mut all, mut recent) = (Misfit::default(), Misfit::default());
         for (number, (near, far)) in (oldest..).zip(cells()) {
             let mut misfit = Misfit::default();
+            let predicted = path.predict(far);
             for band in 0..BANDS {
-                let expected = (far[band] + gain[band]).max(floor[band]);
+                let expected = predicted[band].max(floor[band]);
                 let heard = near[band].max(floor[band]);
                 if heard > floor[band] + AUDIBLE || expected > floor[band] + AUDIBLE {
                     misfit.add(heard - expected);
@@ -139,8 +153,53 @@ impl Path {
             }
         }
         let misfit = all.root_mean_square().max(recent.root_mean_square());
-        Some((misfit, Self { gain, error: 3.0 }))
+        Some((misfit, path))
     }
+}
+
+/// The loudest band and its level.
+fn top(levels: &Levels) -> (usize, f32) {
+    let louder = |top: (usize, f32), (band, &level): (usize, &f32)| {
+        if level > top.1 { (band, level) } else { top }
+    };
+    levels.iter().enumerate().fold((0, SILENCE), louder)
+}
+
+/// How far below the loudest band of the echo lies what was heard in bands above it in which there
+/// should have been less, in dB.
+fn depths(near: &Levels, expected: &Levels, floor: &Levels) -> impl Iterator<Item = f32> {
+    let (loudest, top) = top(expected);
+    (loudest + 1..BANDS).take(NEAR).filter_map(move |band| {
+        let top = top - FADE * (band - loudest) as f32;
+        let most = top - MOST_DISTORTION;
+        let shows = most > floor[band] + AUDIBLE && expected[band] <= most;
+        shows.then(|| top - near[band].max(floor[band]))
+    })
+}
+
+/// The depth of which nine tenths of the places have more.
+fn distortion<'a>(
+    cells: impl Iterator<Item = (&'a Levels, &'a Levels)>,
+    path: &Path,
+    floor: &Levels,
+) -> f32 {
+    let mut counts = [0_u32; (NO_DISTORTION - MOST_DISTORTION) as usize + 1];
+    for (near, far) in cells {
+        for depth in depths(near, &path.predict(far), floor) {
+            let depth = depth.clamp(MOST_DISTORTION, NO_DISTORTION);
+            counts[(depth - MOST_DISTORTION) as usize] += 1;
+        }
+    }
+    let all: u32 = counts.iter().sum();
+    if all < FEWEST_CELLS {
+        return NO_DISTORTION;
+    }
+    let mut seen = 0;
+    let deep = counts.iter().position(|count| {
+        seen += count;
+        seen * 10 > all
+    });
+    MOST_DISTORTION + deep.unwrap_or(counts.len()) as f32
 }
 
 /// What is beyond the average error by this factor is unusual.
@@ -152,6 +211,17 @@ const MOST_ERROR: f32 = 6.0;
 const MOST: f32 = 12.0;
 /// Fewer bands than this with sound count as so many: a click is no voice.
 const FEWEST: f32 = 4.0;
+
+/// The strongest distortion: so far below the loudest band, in dB.
+const MOST_DISTORTION: f32 = 12.0;
+/// How much less of it there is in each band further up, in dB.
+const FADE: f32 = 1.25;
+/// Bands above the loudest from which it is known.
+const NEAR: usize = 6;
+/// Where there is none to speak of.
+const NO_DISTORTION: f32 = 40.0;
+/// Fewest places in which distortion could have been heard.
+const FEWEST_CELLS: u32 = 20;
 
 /// Bands with sound in a frame that is compared.
 const VOICED_BANDS: usize = 2;

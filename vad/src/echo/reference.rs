@@ -17,7 +17,8 @@ pub(super) struct Reference {
 impl Reference {
     /// Keeps `kept` samples.
     pub(super) fn new(kept: usize) -> Self {
-        Self { samples: Vec::with_capacity(3 * kept), begin: 0, kept, sounded: None }
+        // Those kept, an eighth more, and room for a gap of 0.4 s that is filled at once.
+        Self { samples: Vec::with_capacity(kept + kept / 2), begin: 0, kept, sounded: None }
     }
 
     /// Samples so far.
@@ -34,7 +35,8 @@ impl Reference {
 
     /// Appends samples, fewer than are kept.
     pub(super) fn push(&mut self, samples: &[i16]) {
-        if self.samples.len() >= 2 * self.kept {
+        // Moved together every now and then, not with every frame.
+        if self.samples.len() >= self.kept + self.kept / 8 {
             let gone = self.samples.len() - self.kept;
             self.samples.drain(..gone);
             self.begin += gone as u64;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use codecs::SampleRate;
+use realfft::RealToComplex;
 use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
+
+use super::transform;
 
 /// Bands of a frame.
 pub(super) const BANDS: usize = 16;
@@ -47,7 +49,7 @@ impl Spectrum {
     /// `None` for rates that the detectors do not know.
     pub(super) fn new(rate: SampleRate) -> Option<Self> {
         let size = 2 * hop(rate)?;
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
+        let fft = transform::forward(size)?;
         let step = std::f64::consts::TAU / size as f64;
         let window: Box<[f32]> =
             (0..size).map(|n| (0.5 - 0.5 * (step * n as f64).cos()) as f32).collect();

@@ -142,6 +142,7 @@ pub(super) fn voice_of(
     check: &mut Validation,
 ) -> (Voice, Option<Unserved>) {
     let mut voice = config.voice.clone();
+    voice.caching = wire.caching_enabled.unwrap_or(true);
     let provider = wire.provider.as_deref();
     check.one_of("voice.provider", provider, &known(VoiceProvider::NAMES, VOICES));
     let cartesia = VoiceProvider::Cartesia;
@@ -255,6 +256,16 @@ mod tests {
         assert_eq!(with.voice.provider, VoiceProvider::Cartesia);
         assert_eq!(with.voice.model.as_deref(), Some("sonic-3"));
         assert!(!format!("{with:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn an_assistant_may_refuse_the_cache() {
+        for (sent, caching) in [(json!({}), true), (json!({"cachingEnabled": false}), false)] {
+            let json = json!({"voice": sent}).to_string();
+            let assistant = Assistant::from_json(&json, &config(&[])).expect("it is sound");
+            assert_eq!(assistant.voice.caching, caching);
+            assert!(assistant.without_effect.is_empty(), "{:?}", assistant.without_effect);
+        }
     }
 
     #[test]

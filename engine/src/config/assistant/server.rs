@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::config::validation::Validation;
 use crate::config::{Secret, ServerUrl};
@@ -103,6 +104,8 @@ pub struct Server {
     pub timeout: Duration,
     /// When a request is made again; `None`: never.
     pub backoff: Option<wire::BackoffPlan>,
+    /// The stored credential that requests to it are signed with.
+    pub credential: Option<Uuid>,
 }
 
 impl Server {
@@ -141,10 +144,15 @@ pub(super) fn server(wire: &wire::Server, path: &str, check: &mut Validation) ->
         let delay = plan.base_delay_seconds;
         check.range(&format!("{path}.backoffPlan.baseDelaySeconds"), delay, 0.0..=10.0);
     }
+    let credential = wire.credential_id.as_deref().map(Uuid::parse_str);
+    if matches!(credential, Some(Err(_))) {
+        check.problem(format!("{path}.credentialId must be a UUID"));
+    }
     match wire.url.as_deref().map(ServerUrl::exact) {
         Some(Ok(url)) => {
             let (timeout, backoff) = (timeout.unwrap_or(TIMEOUT), wire.backoff_plan.clone());
-            Some(Server { url, headers, timeout, backoff })
+            let credential = credential.and_then(Result::ok);
+            Some(Server { url, headers, timeout, backoff, credential })
         }
         Some(Err(_)) => {
             check.problem(format!("{path}.url must be a URL address"));
@@ -240,7 +248,7 @@ mod tests {
             [
                 "server.backoffPlan.maxRetries must not be greater than 10",
                 "server.headers.a b must be an HTTP header",
-                "server.property uri should not exist",
+                "server.property uri should not exist; did you mean url?",
                 "server.timeoutSeconds must not be less than 1",
                 "server.url must be a URL address",
             ]

@@ -95,6 +95,11 @@ pub(super) fn endpointing_server(
         return None;
     }
     let path = format!("{PLAN}.smartEndpointingPlan.server");
+    let asked = plan.server.as_ref().or(assistant.server.as_ref());
+    if asked.is_some_and(|asked| asked.credential_id.is_some()) {
+        // It is one of the engine's, not of an organisation's, once it is asked.
+        check.without_effect(format!("{path}.credentialId"));
+    }
     match (&plan.server, &assistant.server) {
         (Some(own), _) => server(own, &path, check),
         (None, Some(shared)) => server(shared, "server", check),

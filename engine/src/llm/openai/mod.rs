@@ -18,6 +18,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -155,6 +156,35 @@ pub struct OpenAi {
     url: Url,
     headers: HeaderMap,
     secrets: Arc<Secrets>,
+    used: LastUse,
+}
+
+/// A connection that was used so lately is still open: servers close idle ones after 60 s or more,
+/// the pool after 90.
+const STILL_OPEN: Duration = Duration::from_secs(50);
+
+/// When something was last used.
+#[derive(Debug)]
+struct LastUse {
+    began: std::time::Instant,
+    /// In ms since then, plus one; 0: never.
+    millis: AtomicU64,
+}
+
+impl LastUse {
+    fn never() -> Self {
+        Self { began: std::time::Instant::now(), millis: AtomicU64::new(0) }
+    }
+
+    fn now(&self) {
+        let millis = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.millis.store(millis + 1, Ordering::Relaxed);
+    }
+
+    fn within(&self, span: Duration) -> bool {
+        let last = self.millis.load(Ordering::Relaxed);
+        last > 0 && self.began.elapsed() < Duration::from_millis(last - 1) + span
+    }
 }
 
 impl OpenAi {
@@ -216,12 +246,34 @@ impl OpenAi {
             headers.insert(AUTHORIZATION, bearer.ok_or(OpenAiSettingsError::ApiKey)?);
             secrets.add(key);
         }
-        Ok(Self { client, url, headers, secrets: Arc::new(secrets), settings })
+        let (secrets, used) = (Arc::new(secrets), LastUse::never());
+        Ok(Self { client, url, headers, secrets, used, settings })
     }
 }
 
 impl LanguageModel for OpenAi {
+    /// Opens a connection where none was used lately, by a request that asks for nothing: `HEAD` is
+    /// safe (RFC 9110 §9.2.1), whatever the server says to it. A reply finds the connection in the
+    /// client's pool.
+    fn prepare(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.used.within(STILL_OPEN) {
+            return;
+        }
+        self.used.now();
+        let request = self.client.head(self.url.clone()).headers(self.headers.clone());
+        let sending = request.timeout(self.settings.timeouts.connect * 2).send();
+        let provider = self.settings.provider;
+        runtime.spawn(async move {
+            if let Err(error) = sending.await {
+                // The reply will say so if it is still so.
+                tracing::debug!(provider, error = %error.without_url(), "no connection in advance");
+            }
+        });
+    }
+
     fn start(&self, request: ChatRequest) -> Box<dyn ReplyStream> {
+        self.used.now();
         let dialect = Dialect {
             model: &self.settings.model,
             include_usage: self.settings.include_usage,

@@ -11,7 +11,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 
 /// One frame from Twilio.
 #[derive(Debug)]
-pub(crate) enum Inbound<'a> {
+pub enum Inbound<'a> {
     /// The socket speaks the Media Streams protocol.
     Connected,
     /// The stream's description. Boxed: it comes once, media comes 50 times a second.
@@ -30,15 +30,15 @@ pub(crate) enum Inbound<'a> {
 
 /// Audio of one track.
 #[derive(Debug)]
-pub(crate) struct Media<'a> {
+pub struct Media<'a> {
     /// The caller's track. `<Connect>` streams have no other.
-    pub(crate) inbound: bool,
+    pub inbound: bool,
     /// Counts the frames of this track from 1, where the carrier sends it.
-    pub(crate) chunk: Option<u64>,
+    pub chunk: Option<u64>,
     /// Of the first sample, in ms since the stream began.
-    pub(crate) timestamp_ms: u64,
+    pub timestamp_ms: u64,
     /// µ-law samples in base64.
-    pub(crate) payload: Cow<'a, str>,
+    pub payload: Cow<'a, str>,
 }
 
 /// What Twilio says of a stream when it starts.
@@ -78,7 +78,7 @@ impl MediaFormat {
 
 /// A frame that could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MessageError {
+pub enum MessageError {
     /// Not JSON, or a field of the wrong type.
     #[error("not a Media Streams frame: {0}")]
     Json(#[from] serde_json::Error),
@@ -100,7 +100,7 @@ pub(crate) enum MessageError {
 /// # Errors
 ///
 /// Where the text is not JSON or lacks what its event needs.
-pub(crate) fn parse(text: &str) -> Result<Inbound<'_>, MessageError> {
+pub fn parse(text: &str) -> Result<Inbound<'_>, MessageError> {
     let frame: Frame<'_> = serde_json::from_str(text)?;
     let missing = |event, field| MessageError::Missing { event, field };
     Ok(match frame.event.0.as_ref() {

@@ -20,18 +20,18 @@ const GROWS: &str = "a BytesMut grows";
 
 /// Names a position of a reply, so that a mark that comes back says what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MarkName {
+pub struct MarkName {
     /// The reply.
-    pub(crate) turn: TurnId,
+    pub turn: TurnId,
     /// One past the last sample before the mark.
-    pub(crate) until: u64,
+    pub until: u64,
     /// How many clears came before it: after one, the same position may be sent again.
-    pub(crate) clears: u32,
+    pub clears: u32,
 }
 
 impl MarkName {
     /// Reads the name back; `None` for a mark that is not ours.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_prefix('t')?.split('.');
         let turn = TurnId(parts.next()?.parse().ok()?);
         let until = parts.next()?.parse().ok()?;
@@ -48,7 +48,7 @@ impl fmt::Display for MarkName {
 
 /// Writes the frames of one stream.
 #[derive(Debug)]
-pub(crate) struct FrameWriter {
+pub struct FrameWriter {
     /// The stream's sid as a JSON string, quotes and escapes included.
     stream_sid: String,
     buffer: BytesMut,
@@ -56,7 +56,7 @@ pub(crate) struct FrameWriter {
 
 impl FrameWriter {
     /// For the stream `stream_sid`.
-    pub(crate) fn new(stream_sid: &str) -> Self {
+    pub fn new(stream_sid: &str) -> Self {
         Self {
             stream_sid: serde_json::Value::from(stream_sid).to_string(),
             buffer: BytesMut::with_capacity(BUFFER),
@@ -64,7 +64,7 @@ impl FrameWriter {
     }
 
     /// Audio: µ-law at 8 kHz, without a header, of any length.
-    pub(crate) fn media(&mut self, payload: &[u8]) -> Utf8Bytes {
+    pub fn media(&mut self, payload: &[u8]) -> Utf8Bytes {
         write!(
             self.buffer,
             r#"{{"event":"media","streamSid":{},"media":{{"payload":""#,
@@ -81,7 +81,7 @@ impl FrameWriter {
     }
 
     /// A mark behind everything sent so far.
-    pub(crate) fn mark(&mut self, name: MarkName) -> Utf8Bytes {
+    pub fn mark(&mut self, name: MarkName) -> Utf8Bytes {
         write!(
             self.buffer,
             r#"{{"event":"mark","streamSid":{},"mark":{{"name":"{name}"}}}}"#,
@@ -92,13 +92,13 @@ impl FrameWriter {
     }
 
     /// Drops what has not been played.
-    pub(crate) fn clear(&mut self) -> Utf8Bytes {
+    pub fn clear(&mut self) -> Utf8Bytes {
         write!(self.buffer, r#"{{"event":"clear","streamSid":{}}}"#, self.stream_sid).expect(GROWS);
         self.take()
     }
 
     /// The payload of a ping.
-    pub(crate) fn ping(&mut self, payload: [u8; 8]) -> Bytes {
+    pub fn ping(&mut self, payload: [u8; 8]) -> Bytes {
         self.buffer.extend_from_slice(&payload);
         self.buffer.split().freeze()
     }

@@ -1,4 +1,5 @@
-//! Twilio's REST API, as far as calls need it: placing one, and changing one that is live.
+//! Twilio's REST API, as far as calls need it: placing one, changing one that is live, and having
+//! those that come in announced to us.
 //!
 //! `POST /2010-04-01/Accounts/{sid}/Calls.json` and `.../Calls/{call}.json` with form parameters and
 //! basic authentication (Twilio's page "Call resource", read 2026-11).
@@ -74,6 +75,22 @@ pub enum RestError {
         /// Twilio's own words, and its number for them.
         message: String,
     },
+    /// The account does not have the number.
+    #[error("account {account} has no number {number}")]
+    NoNumber {
+        /// The account.
+        account: String,
+        /// The number.
+        number: String,
+    },
+    /// The number's calls go over a SIP trunk, whatever else it says.
+    #[error("number {number} is on a SIP trunk ({trunk}): take it off at Twilio first")]
+    OnTrunk {
+        /// The number.
+        number: String,
+        /// Twilio's name for the trunk.
+        trunk: String,
+    },
     /// It was not reached, or not in time.
     #[error("Twilio was not reached: {0}")]
     Unreachable(String),
@@ -82,6 +99,19 @@ pub enum RestError {
 #[derive(Deserialize)]
 struct Placed {
     sid: String,
+}
+
+/// A page of the account's numbers.
+#[derive(Deserialize)]
+struct Numbers {
+    incoming_phone_numbers: Vec<Number>,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    sid: String,
+    #[serde(default)]
+    trunk_sid: Option<String>,
 }
 
 /// Twilio's error body.
@@ -167,34 +197,72 @@ impl TwilioRest {
         self.post(account, "Messages.json", &form).await.map(drop)
     }
 
+    /// Has the calls to `number` announced at `voice_url` (Twilio's page "IncomingPhoneNumber
+    /// resource", read 2026-11).
+    ///
+    /// # Errors
+    ///
+    /// Where the account does not have it, Twilio refuses or is not reached.
+    pub async fn announce_calls(
+        &self,
+        account: &Account,
+        number: &str,
+        voice_url: &str,
+    ) -> Result<(), RestError> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("PhoneNumber", number)
+            .finish();
+        let url = self.url(account, &format!("IncomingPhoneNumbers.json?{query}"));
+        let answer = ask(self.client.get(url), account).await?;
+        let Numbers { incoming_phone_numbers } = serde_json::from_slice(&answer)
+            .map_err(|error| RestError::Unreachable(format!("its answer lists none: {error}")))?;
+        let found = incoming_phone_numbers.into_iter().next();
+        let Some(Number { sid, trunk_sid }) = found else {
+            let (account, number) = (account.sid.clone(), number.to_owned());
+            return Err(RestError::NoNumber { account, number });
+        };
+        if let Some(trunk) = trunk_sid.filter(|trunk| !trunk.is_empty()) {
+            return Err(RestError::OnTrunk { number: number.to_owned(), trunk });
+        }
+        // An application, where the number has one, would go before the URL.
+        let form = [("VoiceUrl", voice_url), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")];
+        self.post(account, &format!("IncomingPhoneNumbers/{sid}.json"), &form).await.map(drop)
+    }
+
+    fn url(&self, account: &Account, path: &str) -> String {
+        format!("{}/2010-04-01/Accounts/{}/{path}", self.base.expose(), account.sid)
+    }
+
     async fn post(
         &self,
         account: &Account,
         path: &str,
         form: &[(&str, &str)],
     ) -> Result<Vec<u8>, RestError> {
-        let Account { sid, user, secret } = account;
-        let url = format!("{}/2010-04-01/Accounts/{sid}/{path}", self.base.expose());
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let lost = |error: reqwest::Error| RestError::Unreachable(error.without_url().to_string());
         let request = self
             .client
-            .post(url)
-            .basic_auth(user, Some(secret.expose()))
+            .post(self.url(account, path))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .timeout(TIMEOUT)
             .body(body);
-        let answer = request.send().await.map_err(lost)?;
-        let status = answer.status();
-        let text = http::body(answer, LONGEST_ANSWER).await;
-        let text = text.map_err(|error| RestError::Unreachable(error.to_string()))?;
-        if status.is_success() {
-            return Ok(text);
-        }
-        let Refusal { code, message } = serde_json::from_slice(&text).unwrap_or_default();
-        let message = if code == 0 { message } else { format!("{message} (error {code})") };
-        Err(RestError::Refused { status: status.as_u16(), message })
+        ask(request, account).await
     }
+}
+
+/// The answer to a request in the name of `account`.
+async fn ask(request: reqwest::RequestBuilder, account: &Account) -> Result<Vec<u8>, RestError> {
+    let lost = |error: reqwest::Error| RestError::Unreachable(error.without_url().to_string());
+    let request = request.basic_auth(&account.user, Some(account.secret.expose())).timeout(TIMEOUT);
+    let answer = request.send().await.map_err(lost)?;
+    let status = answer.status();
+    let text = http::body(answer, LONGEST_ANSWER).await;
+    let text = text.map_err(|error| RestError::Unreachable(error.to_string()))?;
+    if status.is_success() {
+        return Ok(text);
+    }
+    let Refusal { code, message } = serde_json::from_slice(&text).unwrap_or_default();
+    let message = if code == 0 { message } else { format!("{message} (error {code})") };
+    Err(RestError::Refused { status: status.as_u16(), message })
 }
 
 /// A live call, and what it takes to change it. Its `Debug` shows no secret.

@@ -77,7 +77,8 @@ impl Ingress {
         let came = (self.waiting.len() - before) as u64;
         self.counts.samples += came;
         let end = self.next + (self.waiting.len() - self.taken) as u64;
-        let origin = *self.origin.get_or_insert(now - self.rate.duration_of(end));
+        let rate = self.rate;
+        let origin = *self.origin.get_or_insert_with(|| now - rate.duration_of(end));
         if end > self.rate.samples_in(now.since(origin) + AHEAD) {
             self.waiting.truncate(before);
             self.counts.dropped += came;

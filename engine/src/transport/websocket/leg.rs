@@ -378,6 +378,14 @@ impl<S: Socket> MediaTransport for WebSocketLeg<S> {
         self.playout.set_background(ambience);
     }
 
+    fn one_way(&self) -> Option<Duration> {
+        self.round_trip.one_way()
+    }
+
+    fn take_wake_lag(&mut self) -> Duration {
+        self.ticker.take_worst_lag()
+    }
+
     fn set_muted(&mut self, muted: bool) {
         self.playout.set_muted(muted);
     }

@@ -47,6 +47,8 @@ pub(crate) fn inputs(at: Instant, text: &str) -> Result<Vec<Input<'static>>, Str
         ["silence", since] => Input::SpeechStopped { since: moment(since)? },
         ["perhaps_noise"] => Input::NoiseSuspected,
         ["voice"] => Input::VoiceConfirmed,
+        ["perhaps_echo"] => Input::EchoSuspected,
+        ["echo", since] => Input::EchoFound { since: moment(since)? },
         ["beep", until] => Input::Beep { until: moment(until)? },
         ["words", segment, words, stability] => transcript(segment, words, stability, at)?,
         ["words", segment, words, stability, covers] => {

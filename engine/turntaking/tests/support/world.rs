@@ -424,6 +424,11 @@ impl World {
             }
             12 if how > 96 => Input::NoiseSuspected,
             12 if how > 64 => Input::VoiceConfirmed,
+            12 if how > 48 => Input::EchoSuspected,
+            12 if how > 32 => {
+                let past = Duration::from_millis(100 * u64::from(how % 16));
+                Input::EchoFound { since: self.now - past }
+            }
             12 => Input::Digit { digit: '☎' },
             _ => {
                 // A span outside the live reply's text.
