@@ -18,7 +18,7 @@ mod wire;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
@@ -162,6 +162,8 @@ struct Line {
     link: Link,
     /// Wakes the connection.
     task: atomic_waker::AtomicWaker,
+    /// The stream has more than fits, and wants to be woken once there is room.
+    waits: AtomicBool,
 }
 
 /// One call's end.
@@ -199,6 +201,26 @@ impl Stream {
 
     /// Hands `item` over behind what waits. `false`: there is no room.
     fn hand_over(&mut self, item: Item) -> bool {
+        self.hand_over_waiting();
+        let item = if self.waiting.is_empty() {
+            let Err(PushError::Full(item)) = self.items.push(item) else { return true };
+            item
+        } else {
+            item
+        };
+        let fits = self.waiting.len() < WAITING_BLOCKS;
+        if fits {
+            self.waiting.push_back(item);
+            self.line.waits.store(true, Ordering::Release);
+        }
+        fits
+    }
+
+    /// Hands over what waits, as far as there is room.
+    fn hand_over_waiting(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
         while let Some(first) = self.waiting.pop_front() {
             if let Err(PushError::Full(first)) = self.items.push(first) {
                 self.waiting.push_front(first);
@@ -208,15 +230,9 @@ impl Stream {
         if self.waiting.is_empty() {
             // A call that goes well never needs it again.
             self.waiting = VecDeque::new();
-            let Err(PushError::Full(item)) = self.items.push(item) else { return true };
-            self.waiting.push_back(item);
-            return true;
+            self.line.waits.store(false, Ordering::Release);
         }
-        let fits = self.waiting.len() < WAITING_BLOCKS;
-        if fits {
-            self.waiting.push_back(item);
-        }
-        fits
+        self.line.task.wake();
     }
 
     fn fail(&mut self, reason: String) -> RecognizerEvent {
@@ -275,11 +291,14 @@ impl RecognizerStream for Stream {
         if self.failed {
             return Poll::Pending;
         }
+        self.hand_over_waiting();
         if let Some(event) = self.next_event() {
             return Poll::Ready(event);
         }
         self.line.link.register(cx.waker());
         let gone = self.line.link.thread_is_gone();
+        // Room that was made before the registration woke nobody.
+        self.hand_over_waiting();
         match self.next_event() {
             Some(event) => Poll::Ready(event),
             None if gone => Poll::Ready(self.fail("the connection's task has ended".to_owned())),

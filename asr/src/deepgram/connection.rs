@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -199,6 +200,9 @@ impl Connection {
             let Some(message) = self.next_message() else { break };
             Pin::new(&mut self.socket).start_send(message).map_err(plain)?;
             self.unsent = true;
+        }
+        if self.lane.line.waits.load(Ordering::Acquire) {
+            self.lane.line.link.wake();
         }
         if self.unsent
             && let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx)

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(
             read(both),
             Err(CallProblem::Invalid(vec![
-                "property inputs should not exist".to_owned(),
+                "property inputs should not exist; did you mean input?".to_owned(),
                 "input.0.role must be one of the following values: assistant, developer, system, \
                  tool, user"
                     .to_owned(),

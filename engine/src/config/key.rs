@@ -101,7 +101,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "max_scheduling_lag_ms",
         kind: Kind::Integer(0..=1_000),
-        preset: Value("20"),
+        preset: Value("50"),
         about: "How late calls' tasks may be woken, at the 95th percentile over half a second. \
                 While they are later, new calls are refused, so that those in progress do not \
                 suffer; they are taken again after three calm seconds. 0: calls are only counted.",
