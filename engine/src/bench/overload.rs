@@ -265,7 +265,8 @@ mod tests {
         assert_eq!((first.length, first.cut_off), (8_000 * 19, false));
         let last = between(&log, (second(20), second(60)));
         assert_eq!(last.said[0].start, 8_000 * 30);
-        assert_eq!(last.audible, [8_000 * 32..8_000 * 34]);
+        assert_eq!(last.audible.len(), 1);
+        assert_eq!(last.audible[0], 8_000 * 32..8_000 * 34);
         assert_eq!((last.runs.len(), last.length, last.cut_off), (0, 8_000 * 59, true));
     }
 }

@@ -150,7 +150,7 @@ fn not_served(call: &wire::NewCall) -> Option<&'static str> {
     let of_call = fields.iter().find(|(_, sent)| *sent).map(|(name, _)| *name);
     let mut customers = call.customer.iter().chain(call.customers.iter().flatten());
     let of_customer = customers.any(|customer| customer.sip_uri.is_some());
-    of_call.or(of_customer.then_some("customer.sipUri"))
+    of_call.or_else(|| of_customer.then_some("customer.sipUri"))
 }
 
 #[cfg(test)]

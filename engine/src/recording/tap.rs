@@ -160,7 +160,7 @@ impl CallTap {
         let _ = self.shared.background.set(ambience);
     }
 
-    /// Lets somebody listen, from now on. Beyond [`LISTENERS`] they are turned away.
+    /// Lets somebody listen, from now on. Beyond a few they are turned away.
     pub fn add_listener(&mut self, listener: Listener, rate: SampleRate) {
         self.listeners.retain(|listener| !listener.is_gone());
         if self.listeners.len() < LISTENERS {

@@ -104,7 +104,8 @@ impl Overload {
     /// A call would be taken.
     pub fn has_room(&self) -> bool {
         let Place { counted, taken } = &self.0.open;
-        !self.is_overloaded() && !(counted.load(Ordering::Relaxed) && taken.load(Ordering::Relaxed))
+        let is_taken = counted.load(Ordering::Relaxed) && taken.load(Ordering::Relaxed);
+        !self.is_overloaded() && !is_taken
     }
 
     /// Takes a place, where one is to be had.

@@ -81,7 +81,7 @@ async fn a_member_of_a_squad_hands_the_call_over_to_another() {
     assert_eq!(update.message["toAssistant"]["name"], "Réservations");
     assert_eq!(update.message["fromAssistant"]["name"], "Accueil");
     assert_eq!(update.message["destination"]["assistantName"], "Réservations");
-    let started = messages.iter().filter(|m| m.kind() == "assistant.started").last();
+    let started = messages.iter().rfind(|m| m.kind() == "assistant.started");
     let started = started.expect("it is told");
     assert_eq!(started.message["newAssistant"]["name"], "Réservations");
 }

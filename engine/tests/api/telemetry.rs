@@ -12,7 +12,7 @@ use crate::stage::{CALLER, PRIVATE_KEY, Stage, chats};
 
 /// Speaks, listens, and stays on the line for two more seconds.
 fn lingers() -> CallerScript {
-    let sound = vec![8_000, 8_000, 8_000, -8_000, -8_000, -8_000].repeat(400);
+    let sound = [8_000, 8_000, 8_000, -8_000, -8_000, -8_000].repeat(400);
     CallerScript::default()
         .then(When::AgentSilent(Duration::from_millis(300)), Action::Say(sound))
         .then(When::AgentSilent(Duration::from_secs(2)), Action::HangUp)

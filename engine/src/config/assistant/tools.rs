@@ -487,7 +487,7 @@ fn rejecting(
                 }
             }
             Some("liquid") => {
-                check.without_effect(format!("{} liquid", super::transfer::without_indices(&path)))
+                check.without_effect(format!("{} liquid", super::transfer::without_indices(&path)));
             }
             _ => {}
         }
