@@ -44,8 +44,13 @@ impl Path {
     /// it, the carrier's canceller took it) and the next has it again.
     pub(super) fn learn(&mut self, near: &Levels, expected: &Levels, floor: &Levels) {
         let (mut sum, mut bands) = (0.0, 0.0_f32);
+        let (loudest, most) = top(expected);
         for band in 0..BANDS {
-            if expected[band] > floor[band] + AUDIBLE {
+            let above = band.saturating_sub(loudest);
+            let distorted = most - self.distortion - FADE * above as f32;
+            // What the loudspeaker adds says nothing about the line.
+            let is_line = above == 0 || expected[band] > distorted;
+            if is_line && expected[band] > floor[band] + AUDIBLE {
                 let error = near[band].max(floor[band]) - expected[band];
                 let rate = if error > 0.0 { 0.08 } else { 0.04 };
                 self.gain[band] += rate * error.clamp(-6.0, 6.0);
